@@ -1,0 +1,10 @@
+"""Label the corpus: behavior types and harm categories."""
+
+from __future__ import annotations
+
+import sys
+
+from lib.cli import run_job, run_until
+
+if __name__ == "__main__":
+    sys.exit(run_job(run_until("label", __doc__ or "", "label")))

@@ -1,0 +1,10 @@
+"""Pick the safety rows of every strategy, budget and draw."""
+
+from __future__ import annotations
+
+import sys
+
+from lib.cli import run_job, run_until
+
+if __name__ == "__main__":
+    sys.exit(run_job(run_until("sample", __doc__ or "", "sample")))

@@ -1,0 +1,34 @@
+"""The main job: run a whole study, or what is missing of it, and write its report."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from lib.cli import parser, read_study, run_job
+
+
+def work(arguments: Sequence[str]) -> int:
+    """Parse, plan, print or run."""
+    options = parser("sweep", __doc__ or "")
+    options.add_argument("--dry-run", action="store_true", help="print what is there and what would run; touch nothing")
+    given = options.parse_args(arguments)
+    study = read_study(given)
+    if given.dry_run:
+        from lib.plan import Lookup, make_plan
+        from lib.plan.show import describe
+        from lib.store import Store
+
+        lookup = Lookup(Store(study.storage))
+        print(describe(make_plan(study, lookup), lookup))
+        return 0
+    from lib.progress import Progress
+    from lib.runtime.pipeline import report, run
+
+    plan, lookup = run(study, Progress())
+    print(report(plan, lookup, arguments))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run_job(work))

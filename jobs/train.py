@@ -1,0 +1,10 @@
+"""Fine-tune every cell."""
+
+from __future__ import annotations
+
+import sys
+
+from lib.cli import run_job, run_until
+
+if __name__ == "__main__":
+    sys.exit(run_job(run_until("train", __doc__ or "", "train")))

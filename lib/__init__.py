@@ -1,0 +1,1 @@
+"""Ballast. Rooms under `lib` import no Ray, but for `lib.runtime`."""

@@ -1,0 +1,1 @@
+"""One file per labeler; `lib.behavior.labeler.Labeler` is the contract."""

@@ -1,0 +1,83 @@
+"""What every job does around its work: arguments, typed study, exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from lib.errors import EXIT_FATAL, EXIT_GOAL, EXIT_OK, EXIT_USER, GoalMissed, RetriableError, UserError
+from lib.study import Study, load_study
+
+EXIT_INTERRUPTED = 130
+
+
+def parser(job: str, what: str) -> argparse.ArgumentParser:
+    """The parser of a job: STUDY and `key.path=value` overrides."""
+    made = argparse.ArgumentParser(prog=f"python -m jobs.{job}", description=what)
+    made.add_argument("study", type=Path, help="a study file (YAML)")
+    made.add_argument("overrides", nargs="*", metavar="key.path=value", help="override a value of the study")
+    return made
+
+
+def read_study(arguments: argparse.Namespace) -> Study:
+    """The study of the command line, with what only this machine can tell filled in.
+
+    Raises:
+        UserError: a bad study, or a relative storage inside a Ray job.
+    """
+    study = load_study(arguments.study, arguments.overrides)
+    if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ and not Path(study.storage).is_absolute():
+        raise UserError(
+            f"storage {study.storage!r} is relative and would vanish with the job's folder: "
+            "give an absolute one that every node sees, storage=/shared/runs"
+        )
+    cluster = study.cluster
+    if cluster.max_gpus == "auto":
+        cluster = cluster.model_copy(update={"max_gpus": local_gpus()})
+    return study.model_copy(update={"storage": str(Path(study.storage).absolute()), "cluster": cluster})
+
+
+def local_gpus() -> int:
+    """NVIDIA GPUs of this machine that this process may use."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return len([one for one in visible.split(",") if one.strip() not in ("", "-1")])
+    return len(list(Path("/dev").glob("nvidia[0-9]*")))
+
+
+def run_job(work: Callable[[Sequence[str]], int], arguments: Sequence[str] | None = None) -> int:
+    """Run a job's work and turn what it raises into an exit code and, for the user's mistakes, one line."""
+    try:
+        return work(sys.argv[1:] if arguments is None else arguments)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_USER
+    except GoalMissed as miss:
+        print(f"goal missed: {miss}", file=sys.stderr)
+        return EXIT_GOAL
+    except RetriableError as error:
+        print(f"failed: {error}\nwhat was finished is kept; the same command goes on from there", file=sys.stderr)
+        return EXIT_FATAL
+    except KeyboardInterrupt:
+        print("\nstopped; what was finished is kept, the same command goes on from there", file=sys.stderr)
+        return EXIT_INTERRUPTED
+
+
+def run_until(job: str, what: str, stage: str) -> Callable[[Sequence[str]], int]:
+    """The work of a job that runs a study up to one stage."""
+
+    def work(arguments: Sequence[str]) -> int:
+        study = read_study(parser(job, what).parse_args(arguments))
+        from lib.progress import Progress
+        from lib.runtime.pipeline import run, study_folder
+
+        plan, lookup = run(study, Progress(), until=stage)
+        for node in plan.nodes(stage):
+            print(f"{stage} {node.title}: {lookup.folder(node)}")
+        print(f"study folder: {study_folder(study)}")
+        return EXIT_OK
+
+    return work

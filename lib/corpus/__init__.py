@@ -1,0 +1,1 @@
+"""Instruction-response pairs: readers, text identity, built-in data. No Ray."""

@@ -1,0 +1,73 @@
+"""Raw files to clean examples: read, reject, partition by id, drop exact duplicates. Plain functions on tables.
+
+Partitions are by the leading bits of the id, so a duplicate always meets its twin in the same partition and no step
+needs more than one partition in memory. Of two equal pairs the one first in source order stays, but what the other
+knew (a category, a flag) is not merged in: labels stay those of one row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lib.corpus.example import EXAMPLES, Example
+from lib.corpus.reader import Reader
+from lib.corpus.records import BadRow
+
+CHUNK_ROWS = 4096
+ORDER = "order"
+REASON, PLACE = "reason", "place"
+
+READ = pa.schema(
+    [*EXAMPLES, (ORDER, pa.int64()), ("partition", pa.int32()), (PLACE, pa.string()), (REASON, pa.string())]
+)
+"""What `read_file` yields: an example (`reason` null) or a reject (all but place and reason null)."""
+
+
+def partition_of(example_id: str, partitions: int) -> int:
+    """The partition an id belongs to, from its leading 32 bits."""
+    return int(example_id[:8], 16) * partitions >> 32
+
+
+def read_file(path: str, format_name: str, file_index: int, partitions: int) -> Iterator[pa.Table]:
+    """Tables of schema `READ` with the rows of one file, `CHUNK_ROWS` at a time.
+
+    Args:
+        file_index: position of the file in the source order; duplicates keep the row that is first.
+    """
+    reader: Reader = Reader.find(format_name)()
+    chunk: list[dict[str, object]] = []
+    for number, (place, row) in enumerate(reader.read(Path(path))):
+        order = (file_index << 40) + number
+        if isinstance(row, BadRow):
+            reject = {ORDER: order, "source": path, PLACE: place, REASON: str(row), "partition": 0}
+            chunk.append(reject)
+        else:
+            chunk.append(_row(row, order, partitions, place))
+        if len(chunk) == CHUNK_ROWS:
+            yield pa.Table.from_pylist(chunk, schema=READ)
+            chunk = []
+    if chunk:
+        yield pa.Table.from_pylist(chunk, schema=READ)
+
+
+def _row(example: Example, order: int, partitions: int, place: str) -> dict[str, object]:
+    return {
+        **asdict(example),
+        "categories": list(example.categories),
+        ORDER: order,
+        "partition": partition_of(example.id, partitions),
+        PLACE: place,
+    }
+
+
+def drop_duplicates(table: pa.Table) -> pa.Table:
+    """One row per id, the one of lowest `order`, sorted by id. Rejects pass through behind them."""
+    good = table.filter(pc.is_null(table[REASON])).sort_by([("id", "ascending"), (ORDER, "ascending")])
+    ids = good["id"].to_pylist()
+    first = [i for i, one in enumerate(ids) if i == 0 or one != ids[i - 1]]
+    return pa.concat_tables([good.take(first), table.filter(pc.is_valid(table[REASON])).sort_by(ORDER)])

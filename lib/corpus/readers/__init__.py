@@ -1,0 +1,1 @@
+"""One file per corpus format; `lib.corpus.reader.Reader` is the contract."""

@@ -1,0 +1,1 @@
+"""Sentence vectors and their clusters. No Ray."""

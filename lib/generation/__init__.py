@@ -1,0 +1,1 @@
+"""Evaluation prompts, engine settings, and the answers they give. No Ray."""

@@ -1,0 +1,50 @@
+"""The answers of one model to one prompt set: table schema, and the closed blocks they are made in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import pyarrow as pa
+
+GENERATIONS = pa.schema(
+    [
+        ("number", pa.int32()),
+        ("prompt", pa.string()),
+        ("kind", pa.string()),
+        ("categories", pa.list_(pa.string())),
+        ("answer", pa.string()),
+        ("tokens", pa.list_(pa.int32())),
+        ("prompt_tokens", pa.int32()),
+        ("finish", pa.string()),
+        ("empty", pa.bool_()),
+        ("truncated", pa.bool_()),
+        ("error", pa.string()),
+    ]
+)
+"""One row per prompt, in order. `finish` is vLLM's reason; `error` is set when there is no answer at all."""
+
+
+def blocks(count: int, size: int) -> Iterator[range]:
+    """Row numbers in closed batches of fixed membership: answers can depend on what shares a batch."""
+    for start in range(0, count, size):
+        yield range(start, min(start + size, count))
+
+
+def answer_row(
+    *, number: int, prompt: str, kind: str, categories: Sequence[str], prompt_tokens: int,
+    text: str, tokens: Sequence[int], finish: str,
+) -> dict[str, object]:  # fmt: skip
+    """One row of schema `GENERATIONS` for an answer that was given."""
+    return {
+        "number": number,
+        "prompt": prompt,
+        "kind": kind,
+        "categories": list(categories),
+        "answer": text,
+        "tokens": list(tokens),
+        "prompt_tokens": prompt_tokens,
+        "finish": finish,
+        "empty": not text.strip(),
+        "truncated": finish == "length",
+        "error": None,
+    }

@@ -1,0 +1,1 @@
+"""One file per prompt-set format; `lib.generation.prompts.PromptFormat` is the contract."""

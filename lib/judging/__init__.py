@@ -1,0 +1,1 @@
+"""Judges: an answer in, a verdict out. No Ray."""

@@ -1,0 +1,75 @@
+"""The contract of a judge. One file each in `judges/`; nothing else is edited.
+
+A judge says of every answer whether it is a refusal, or that it could not tell (an error on that row, never a default
+verdict). Rows without an answer are never shown to a judge.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import pyarrow as pa
+
+from lib.errors import UserError
+from lib.registry import Plugin
+
+VERDICTS = pa.schema([("number", pa.int32()), ("refusal", pa.bool_()), ("score", pa.float64()), ("error", pa.string())])
+"""One row per generation, in order. `refusal` is null where `error` says why."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a judge said of one answer."""
+
+    refusal: bool | None
+    score: float | None = None
+    error: str | None = None
+
+
+class Judge(Plugin):
+    """Scores (prompt, answer) pairs. A judge sets `name` and defines `judge`; `NAME[:OPTION]` in a study makes one."""
+
+    kind = "judge"
+    package = "lib.judging.judges"
+    takes_option: ClassVar[bool] = False
+
+    def __init__(self, option: str | None = None) -> None:
+        if option is not None and not self.takes_option:
+            raise UserError(f"judge {self.name!r} takes no option, given {option!r}")
+        self.option = option
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What enters the content key: everything that can change a verdict."""
+        return {"judge": self.name, "option": self.option}
+
+    @abstractmethod
+    def judge(self, pairs: Sequence[tuple[str, str]]) -> list[Verdict]:
+        """One verdict per (prompt, answer), in order."""
+
+
+def make_judge(text: str) -> Judge:
+    """The judge written as `NAME[:OPTION]`.
+
+    Raises:
+        UserError: unknown name or option.
+    """
+    name, _, option = text.partition(":")
+    judge: Judge = Judge.find(name)(option or None)
+    return judge
+
+
+def verdicts(judge: Judge, generations: pa.Table) -> pa.Table:
+    """Verdicts on a table of schema `GENERATIONS`. Equal (prompt, answer) pairs are judged once."""
+    errors = generations["error"].to_pylist()
+    pairs = list(zip(generations["prompt"].to_pylist(), generations["answer"].to_pylist(), strict=True))
+    unique = list(dict.fromkeys(pair for pair, error in zip(pairs, errors, strict=True) if error is None))
+    found = dict(zip(unique, judge.judge(unique), strict=True)) if unique else {}
+    rows = []
+    for number, pair, error in zip(generations["number"].to_pylist(), pairs, errors, strict=True):
+        verdict = found[pair] if error is None else Verdict(None, error=f"no answer: {error}")
+        rows.append({"number": number, "refusal": verdict.refusal, "score": verdict.score, "error": verdict.error})
+    return pa.Table.from_pylist(rows, schema=VERDICTS)

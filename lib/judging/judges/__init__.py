@@ -1,0 +1,1 @@
+"""One file per judge; `lib.judging.judge.Judge` is the contract."""

@@ -1,0 +1,1 @@
+"""Models: where they come from, how an instruction becomes token ids. No Ray."""

@@ -1,0 +1,184 @@
+"""Model sources: `package:NAME`, a folder, or a hub id with its revision.
+
+A source has an identity that can be told without loading anything (package version, content digest, commit) and is
+materialised once into the store as an ordinary model folder; a folder source is used where it lies.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import importlib.util
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from lib.errors import UserError
+from lib.store.digest import digest_file, digest_value
+
+HUB_ID = re.compile(r"^(?P<repo>[A-Za-z0-9][\w.-]*/[\w.-]+)(@(?P<revision>[\w./-]+))?$")
+WEIGHTS = ("*.safetensors", "*.gguf")
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """Where a model comes from, resolved as far as it can be without a network."""
+
+    text: str
+    """As the study writes it."""
+    kind: str
+    """`folder`, `package` or `hub`."""
+    identity: dict[str, Any] | None
+    """What enters content keys; None when only the hub can tell (a branch name that is not in the local cache)."""
+    path: Path | None = None
+    """The folder it can be used from as it is, where there is one."""
+
+
+def resolve_model(text: str, *, online: bool = False) -> ModelSource:
+    """Resolve a model source.
+
+    Args:
+        online: ask the hub what a branch or tag means when the local cache does not know.
+
+    Raises:
+        UserError: no such package, folder or hub id, a folder that holds no model, or a hub that cannot be asked.
+    """
+    if text.startswith("package:"):
+        return _package(text)
+    path = Path(text).expanduser()
+    if path.is_dir():
+        return ModelSource(text, "folder", {"folder": _folder_digest(path, text)}, path.resolve())
+    match = HUB_ID.match(text)
+    if match and not text.startswith((".", "/", "~")):
+        return _hub(text, match["repo"], match["revision"], online)
+    raise UserError(f"model source {text!r} is no folder; give a folder, package:NAME, or a hub id org/name@revision")
+
+
+def _package(text: str) -> ModelSource:
+    name = text.removeprefix("package:")
+    spec = importlib.util.find_spec(name) if name.isidentifier() else None
+    if spec is None or not spec.origin:
+        raise UserError(f"model source {text!r}: no package {name!r} is installed; install it or give a folder")
+    distribution = importlib.metadata.packages_distributions().get(name, [name])[0]
+    identity = {"package": f"{distribution}=={importlib.metadata.version(distribution)}"}
+    root = Path(spec.origin).parent
+    saved = sorted(root.rglob("modules.json")) or [
+        p for p in sorted(root.rglob("config.json")) if _has_weights(p.parent)
+    ]
+    return ModelSource(text, "package", identity, saved[0].parent if saved else None)
+
+
+def _has_weights(folder: Path) -> bool:
+    return any(folder.glob("*.safetensors"))
+
+
+def _hub(text: str, repo: str, revision: str | None, online: bool) -> ModelSource:
+    if revision is None:
+        raise UserError(
+            f"model source {text!r}: name the revision, {repo}@COMMIT, so that the study means the same tomorrow"
+        )
+    if re.fullmatch(r"[0-9a-f]{40}", revision):
+        return ModelSource(text, "hub", {"hub": f"{repo}@{revision}"})
+    from huggingface_hub import HfApi, try_to_load_from_cache
+
+    cached = try_to_load_from_cache(repo, "config.json", revision=revision)
+    if isinstance(cached, str):
+        return ModelSource(text, "hub", {"hub": f"{repo}@{Path(cached).parent.name}"})
+    if not online:
+        return ModelSource(text, "hub", None)
+    with _hub_errors(text):
+        return ModelSource(text, "hub", {"hub": f"{repo}@{HfApi().model_info(repo, revision=revision).sha}"})
+
+
+@contextlib.contextmanager
+def _hub_errors(text: str) -> Iterator[None]:
+    """What can go wrong with a hub, each as one line with its remedy."""
+    import httpx
+    from huggingface_hub import errors
+
+    try:
+        yield
+    except errors.GatedRepoError:
+        raise UserError(f"model {text} is gated: accept its terms on the hub and set HF_TOKEN") from None
+    except (errors.RepositoryNotFoundError, errors.RevisionNotFoundError):
+        raise UserError(f"model {text} is not on the hub (a private one needs HF_TOKEN)") from None
+    except (
+        errors.HfHubHTTPError,
+        errors.OfflineModeIsEnabled,
+        errors.LocalEntryNotFoundError,
+        httpx.HTTPError,
+        OSError,
+    ) as error:
+        raise UserError(
+            f"model {text}: the hub cannot be reached from here ({type(error).__name__}); "
+            "download it on a machine with a network and give its folder as the source"
+        ) from None
+
+
+def _folder_digest(folder: Path, text: str) -> str:
+    if not (folder / "config.json").is_file() and not (folder / "modules.json").is_file():
+        raise UserError(f"model source {text!r} is a folder without config.json: give the folder of a saved model")
+    if any(folder.rglob("*.bin")) and not any(folder.rglob("*.safetensors")):
+        raise UserError(f"model source {text!r} holds pickled weights: save it as safetensors first")
+    if not any(p for pattern in WEIGHTS for p in folder.rglob(pattern)):
+        raise UserError(f"model source {text!r} holds no weights ({', '.join(WEIGHTS)})")
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith("."))
+    stamps = tuple((str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in files)
+    return _digest_stamped(str(folder), stamps)
+
+
+@lru_cache(maxsize=64)
+def _digest_stamped(root: str, stamps: tuple[tuple[str, int, int], ...]) -> str:
+    return digest_value([(Path(path).relative_to(root).as_posix(), digest_file(Path(path))) for path, _, _ in stamps])
+
+
+def materialise(source: ModelSource, folder: Path) -> dict[str, Any]:
+    """Write a source that is not yet a model folder as one (safetensors, tokenizer, config), and tell what it was.
+
+    Raises:
+        UserError: the hub cannot be reached, the model is gated, or the package holds no known weights.
+    """
+    return _download(source, folder) if source.kind == "hub" else _convert_gguf(source, folder)
+
+
+def _convert_gguf(source: ModelSource, folder: Path) -> dict[str, Any]:
+    """GGUF weights to an ordinary folder in bf16, dequantised."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+
+    spec = importlib.util.find_spec(source.text.removeprefix("package:"))
+    root = Path(str(spec.origin)).parent if spec else Path()
+    weights = sorted(root.rglob("*.gguf"))
+    if not weights:
+        raise UserError(f"model source {source.text!r}: the package holds neither safetensors nor GGUF weights")
+    name = weights[0].name
+    model = AutoModelForCausalLM.from_pretrained(
+        weights[0].parent, gguf_file=name, quantization_config=GgufConfig(dequantize=True), dtype=torch.bfloat16
+    )
+    model.config._name_or_path = ""
+    model.save_pretrained(folder)
+    AutoTokenizer.from_pretrained(weights[0].parent, gguf_file=name).save_pretrained(folder)
+    return {"from": name, "parameters": model.num_parameters()}
+
+
+def _download(source: ModelSource, folder: Path) -> dict[str, Any]:
+    from huggingface_hub import snapshot_download
+
+    identity = (source.identity or {})["hub"]
+    repo, _, commit = identity.rpartition("@")
+    patterns = ["*.json", "*.safetensors", "*.model", "*.jinja", "*.txt"]
+    with _hub_errors(source.text):
+        snapshot_download(repo, revision=commit, local_dir=folder, allow_patterns=patterns)
+    shutil.rmtree(folder / ".cache", ignore_errors=True)
+    return {"from": identity}
+
+
+def model_shape(folder: Path) -> dict[str, Any]:
+    """The model's config as JSON, without importing transformers."""
+    config: dict[str, Any] = json.loads((folder / "config.json").read_text())
+    return config

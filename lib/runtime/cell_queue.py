@@ -1,0 +1,73 @@
+"""The queue between Ray Tune's trials and the warm worker groups that train.
+
+A trial is a cell as the dashboard and a search see it; a group is a set of processes that stays up, with the base model
+loaded, and takes one cell after the other. Starting a group costs more than a small cell, so cells come to groups and not
+groups to cells. A group that dies gets its cell back when it is started again, a bounded number of times.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+
+class CellQueue:
+    """An asyncio actor: hands cells to groups, results to trials, events to the driver."""
+
+    def __init__(self, cells: list[dict[str, Any]], tries: int) -> None:
+        self.waiting = list(cells)
+        self.tries = tries
+        self.held: dict[str, dict[str, Any]] = {}
+        self.tried: dict[str, int] = {}
+        self.done: dict[str, asyncio.Event] = {cell["key"]: asyncio.Event() for cell in cells}
+        self.outcome: dict[str, dict[str, Any]] = {}
+        self.events: list[dict[str, Any]] = []
+        self.last_seen = time.monotonic()
+
+    async def take(self, group: str) -> dict[str, Any] | None:
+        """The next cell for a group: the one it held when it died, else a new one; None when there is none left."""
+        self.last_seen = time.monotonic()
+        cell = self.held.pop(group, None)
+        while cell is not None or self.waiting:
+            cell = cell or self.waiting.pop(0)
+            key = cell["key"]
+            self.tried[key] = self.tried.get(key, 0) + 1
+            if self.tried[key] <= self.tries:
+                self.held[group] = cell
+                again = f" (try {self.tried[key]})" if self.tried[key] > 1 else ""
+                self.events.append({"kind": "start", "key": key, "text": f"{cell['label']}: started{again}"})
+                return cell
+            self._finish(key, {"error": f"its worker group died {self.tries} times while training it", "user": False})
+            cell = None
+        return None
+
+    async def report(self, key: str, done: int, total: int, loss: float) -> None:
+        """Progress of a running cell."""
+        self.last_seen = time.monotonic()
+        self.events.append({"kind": "step", "key": key, "done": done, "total": total, "loss": loss})
+
+    async def finish(self, group: str, key: str, outcome: dict[str, Any]) -> None:
+        """A cell's outcome: `metrics`, or `error` (and `user`: is it the user's to mend)."""
+        self.held.pop(group, None)
+        self._finish(key, outcome)
+
+    def _finish(self, key: str, outcome: dict[str, Any]) -> None:
+        self.outcome[key] = outcome
+        self.events.append({"kind": "end", "key": key, **outcome})
+        self.done[key].set()
+
+    async def give_up(self, error: str, user: bool) -> None:
+        """No group will come any more: fail every cell that has no outcome."""
+        for key in self.done:
+            if key not in self.outcome:
+                self._finish(key, {"error": error, "user": user})
+
+    async def wait(self, key: str) -> dict[str, Any]:
+        """A cell's outcome, when there is one (called by its trial)."""
+        await self.done[key].wait()
+        return self.outcome[key]
+
+    async def since(self, number: int) -> tuple[int, list[dict[str, Any]]]:
+        """Events from `number` on, and the number to ask with next."""
+        return len(self.events), self.events[number:]

@@ -1,0 +1,143 @@
+"""The driver: plan, run the first stage that has something missing, plan again.
+
+Planning again after each stage is what gives cells their keys (a cell is named by the rows that a sample really picked),
+and is also how a run resumes: there is no other state than the store.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from lib.files import write_table, write_text
+from lib.plan import STAGES, Lookup, Node, Plan, make_plan
+from lib.progress import Progress
+from lib.runtime.session import Session
+from lib.store import Store
+from lib.store.store import storage_errors
+from lib.study.schema import Study
+
+
+def study_folder(study: Study) -> Path:
+    """Where the human-facing outputs of a study go."""
+    return Path(study.storage) / "studies" / study.name
+
+
+def run(study: Study, progress: Progress, *, until: str = STAGES[-1]) -> tuple[Plan, Lookup]:
+    """Run every stage up to `until` that is not there yet.
+
+    Raises:
+        UserError: the study or its data are wrong.
+        RetriableError: the machine failed more often than was allowed.
+    """
+    lookup = Lookup(Store(study.storage))
+    with Session(study.cluster, progress) as session:
+        for stage in STAGES[: STAGES.index(until) + 1]:
+            plan = make_plan(study, lookup, online=True)
+            nodes = plan.nodes(stage)
+            missing = [node for node in nodes if not lookup.have(node)]
+            if not missing:
+                progress.say(f"{stage}: have {len(nodes)} of {len(nodes)}")
+                continue
+            progress.say(f"{stage}: {len(missing)} of {len(nodes)} to run")
+            run_stage(stage, missing, plan, session, lookup)
+            if stage == "sample":
+                write_selections(plan, lookup)
+        plan = make_plan(study, lookup, online=True)
+    write_selections(plan, lookup)
+    return plan, lookup
+
+
+def run_stage(stage: str, missing: list[Node], plan: Plan, session: Session, lookup: Lookup) -> None:
+    """Run the missing nodes of one stage. Runtime modules are imported here, when there is work for them."""
+    progress = session.progress
+    if stage in ("ingest", "embed"):
+        from lib.runtime import data
+
+        for node in missing:
+            outcome = (data.ingest if stage == "ingest" else data.embed)(session, lookup, node)
+            progress.say(f"{stage} {node.title}: {outcome}")
+    elif stage == "mix":
+        from lib.runtime import data
+
+        progress.say(f"mix {data.mix(session, lookup, missing)}")
+    elif stage == "train":
+        _train(missing, plan, session, lookup)
+    elif stage == "generate":
+        from lib.runtime import engines
+
+        engines.generate(session, lookup, plan.cells, plan.study)
+    else:
+        from lib.runtime.steps import run_step, run_steps
+
+        if stage == "judge":  # pure text work: not worth a process, and it must not start Ray
+            for node in missing:
+                _judge_here(node, lookup)
+            progress.say(f"judge: {len(missing)} sets of answers judged")
+            return
+        for done, (title, outcome) in enumerate(run_steps(session, lookup, missing, session.threads), start=1):
+            progress.say(f"{stage} {done} of {len(missing)}: {title}: {outcome}")
+        del run_step
+
+
+def _judge_here(node: Node, lookup: Lookup) -> None:
+    from lib.runtime.steps import Step, judge_step
+
+    folders = {role: lookup.folder(given) for role, given in node.inputs.items()}
+    judge_step(Step(lookup.store, node.stage, str(node.key), dict(node.identity or {}), node.task, folders))
+
+
+def _train(missing: list[Node], plan: Plan, session: Session, lookup: Lookup) -> None:
+    from lib.runtime.train import cell_job, raise_failures, train_cells
+
+    labels = {cell.train.key: cell.label for cell in plan.cells if cell.train}
+    groups: dict[tuple[str, str], list[Node]] = defaultdict(list)
+    for node in missing:
+        groups[node.title, node.task["recipe"]["dtype"]].append(node)
+    for nodes in groups.values():
+        outcomes = train_cells(
+            session,
+            lookup.store,
+            [cell_job(lookup, node, labels[node.key]) for node in nodes],
+            model=lookup.folder(nodes[0].inputs["model"]),
+            workers=plan.study.train.workers,
+            retries=plan.study.train.retries,
+            study=plan.study.name,
+        )
+        raise_failures(outcomes, {str(key): label for key, label in labels.items()})
+
+
+def write_selections(plan: Plan, lookup: Lookup) -> None:
+    """`selections/<strategy>-<budget>-<draw>.jsonl`: the picked rows, as a file that a trainer reads."""
+    folder = study_folder(plan.study) / "selections"
+    with storage_errors(Path(plan.study.storage)):
+        for node in plan.samples.values():
+            artifact = lookup.artifact(node)
+            if artifact is not None:
+                rows = pq.read_table(artifact.folder / "selection.parquet").to_pylist()
+                write_text(
+                    folder / f"{node.title}.jsonl", "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in rows)
+                )
+
+
+def report(plan: Plan, lookup: Lookup, arguments: Sequence[str] = ()) -> str:
+    """Write results, summary and report of a finished plan; returns the text to print."""
+    from lib.reporting import text_table, write_report
+    from lib.reporting.summary import make_summary
+    from lib.statistics.results import make_results
+
+    folder = study_folder(plan.study)
+    command = shlex.join(["python", "-m", "jobs.sweep", *(arguments or sys.argv[1:])])
+    with storage_errors(Path(plan.study.storage)):
+        results = make_results(plan, lookup)
+        summary = make_summary(plan, lookup, command)
+        write_table(folder / "results.parquet", results)
+        write_text(folder / "summary.json", json.dumps(summary, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+        path = write_report(folder, results, summary)
+    return f"{text_table(results, summary)}\n\nreport: {path.resolve()}"

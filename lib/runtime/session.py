@@ -1,0 +1,133 @@
+"""Ray, started when the first stage has work and not before; stopped at the end if it was started here.
+
+Where RAY_ADDRESS is set (inside a Ray job it always is) that cluster is used; else a local one is started, with at least
+four logical CPUs, since a trial, a group and an engine each need a place. Nothing of this process's environment is sent
+to workers but the few variables named here: a runtime environment can be read by anybody who sees the dashboard.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from lib.errors import RetriableError, UserError
+from lib.progress import Progress
+from lib.study.schema import Cluster
+
+ROOT = Path(__file__).resolve().parents[2]
+MIN_CPUS = 4
+EXCLUDED = [".git", ".venv", "runs", "**/__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache", "tests"]
+QUIET = {
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "DEEPSPEED_LOG_LEVEL": "warning",
+}
+
+
+class Session:
+    """A lazily started Ray. Use as a context manager."""
+
+    def __init__(self, cluster: Cluster, progress: Progress) -> None:
+        self.cluster, self.progress = cluster, progress
+        self.started = self._own = False
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._own:
+            import ray
+
+            ray.shutdown()
+
+    @property
+    def threads(self) -> int:
+        """CPU threads of one worker or engine: Ray would set OMP_NUM_THREADS to an actor's logical CPUs."""
+        return os.cpu_count() or 1 if self.cluster.threads == "auto" else self.cluster.threads
+
+    @property
+    def gpus(self) -> int:
+        """GPUs the study may use at once (resolved before planning)."""
+        assert isinstance(self.cluster.max_gpus, int)
+        return self.cluster.max_gpus
+
+    def start(self) -> None:
+        """Connect to the cluster named by RAY_ADDRESS, or start a local one. Idempotent."""
+        if self.started:
+            return
+        for name, value in QUIET.items():
+            os.environ.setdefault(name, value)
+        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # C++ warnings of Ray's own making
+        os.environ.setdefault("RAY_TRAIN_V2_ENABLED", "1")
+        os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")  # Tune would draw its own tables over our lines
+        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        import logging
+
+        import ray
+
+        address = os.environ.get("RAY_ADDRESS")
+        inside_job = "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ
+        arguments: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.WARNING}
+        if not ray.is_initialized():
+            if address:
+                environment = {} if inside_job else {"working_dir": str(ROOT), "excludes": EXCLUDED}
+                arguments |= {"address": address, "runtime_env": {**environment, "env_vars": QUIET}}
+            else:
+                cpus = max(MIN_CPUS, os.cpu_count() or 1) if self.cluster.cpus == "auto" else self.cluster.cpus
+                arguments |= {"address": "local", "num_cpus": cpus, "include_dashboard": True}
+                arguments |= {"runtime_env": {"env_vars": {**QUIET, "PYTHONPATH": str(ROOT)}}}
+                self._own = True
+            try:
+                context = ray.init(**arguments)
+            except ConnectionError as error:
+                raise UserError(f"no Ray cluster at {address}: {error}; unset RAY_ADDRESS to run here") from None
+            where = f"http://{context.dashboard_url}" if context.dashboard_url else "none"
+            self.progress.say(f"Ray {'at ' + address if address else 'started here'}; dashboard {where}")
+        context_of_data = ray.data.DataContext.get_current()
+        context_of_data.enable_progress_bars = False
+        context_of_data.print_on_execution_start = False
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
+        self.started = True
+
+    def run_tasks(
+        self, function: Callable[..., Any], calls: Sequence[tuple[Any, ...]], *, threads: int = 1, cpus: int = 1
+    ) -> Iterator[Any]:
+        """Run a plain function as Ray tasks, one per argument tuple; yields results as they come.
+
+        Args:
+            threads: CPU threads of numeric libraries inside a task.
+            cpus: logical CPUs a task takes.
+        """
+        import ray
+
+        self.start()
+        env = {"env_vars": {"OMP_NUM_THREADS": str(threads)}}
+        remote = ray.remote(num_cpus=cpus, max_retries=3, runtime_env=env)(function)
+        waiting = [remote.remote(*call) for call in calls]
+        while waiting:
+            ready, waiting = ray.wait(waiting, num_returns=1)
+            with remote_errors():
+                yield ray.get(ready[0])
+
+
+@contextmanager
+def remote_errors() -> Iterator[None]:
+    """Raise what a worker raised: its `UserError` as it was, a lost worker as `RetriableError`."""
+    import ray
+
+    try:
+        yield
+    except ray.exceptions.RayTaskError as error:
+        cause: BaseException | None = error
+        while isinstance(cause, ray.exceptions.RayTaskError):
+            cause = cause.cause
+        if isinstance(cause, UserError):
+            raise UserError(str(cause)) from None
+        raise
+    except (ray.exceptions.RayActorError, ray.exceptions.WorkerCrashedError, ray.exceptions.ObjectLostError) as error:
+        raise RetriableError(str(error).splitlines()[0]) from error

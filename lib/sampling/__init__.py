@@ -1,0 +1,1 @@
+"""Which safety rows: the pool, strategies, selections. No Ray."""

@@ -1,0 +1,1 @@
+"""One file per strategy; `lib.sampling.strategy.Strategy` is the contract."""

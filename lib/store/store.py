@@ -1,0 +1,232 @@
+"""The artifact store: write to a private attempt, publish by one atomic step, never show anything half-written.
+
+    <root>/artifacts/<stage>/<key>/<attempt>/...      files of one attempt
+    <root>/artifacts/<stage>/<key>/manifest.json      names the winning attempt, created only if absent
+
+Correctness rests on one fact alone: `manifest.json` appears in one exclusive step (a hard link, which fails when the
+name exists), after every file of the attempt is on disk. Two drivers on one key both work; the second to finish finds
+the manifest there and discards its own attempt. A killed writer leaves an attempt without a manifest, which nobody reads
+and the next writer of that key on the same machine removes once its owner is gone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import shutil
+import socket
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lib.errors import UserError
+from lib.store.digest import digest_file
+
+MANIFEST = "manifest.json"
+OWNER = ".owner.json"
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A published artifact: the folder of the winning attempt and its manifest."""
+
+    folder: Path
+    manifest: dict[str, Any]
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the stage said about its result: counts, metrics, content digests."""
+        facts: dict[str, Any] = self.manifest["facts"]
+        return facts
+
+
+@dataclass
+class Attempt:
+    """A private folder to write into, and the facts to publish with it."""
+
+    folder: Path
+    facts: dict[str, Any] = field(default_factory=dict)
+    about: dict[str, Any] = field(default_factory=dict)
+    """Recorded but never identity: versions, device, workers, wall time."""
+
+
+class Store:
+    """Artifacts under one root folder (a local or shared file system). Cheap to make, safe to send to a worker."""
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root)
+
+    def _place(self, stage: str, key: str) -> Path:
+        return self.root / "artifacts" / stage / key
+
+    def find(self, stage: str, key: str | None, *, verify: bool = False) -> Artifact | None:
+        """The artifact under this key, or None when it is absent or its files disagree with its manifest.
+
+        Args:
+            verify: check the files' digests too, not only their sizes.
+        """
+        if key is None:
+            return None
+        place = self._place(stage, key)
+        try:
+            manifest = json.loads((place / MANIFEST).read_text())
+            folder = place / manifest["attempt"]
+            for name, entry in manifest["files"].items():
+                path = folder / name
+                if path.stat().st_size != entry["bytes"] or (verify and digest_file(path) != entry["sha256"]):
+                    return None
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return Artifact(folder, manifest)
+
+    def need(self, stage: str, key: str) -> Artifact:
+        """The artifact under this key.
+
+        Raises:
+            UserError: it is not there (removed by hand while the study ran, or a storage that is not shared).
+        """
+        artifact = self.find(stage, key)
+        if artifact is None:
+            raise UserError(
+                f"artifact {stage}/{key} is not under {self.root}: run the same command again "
+                "(on several machines the storage must be a shared folder)"
+            )
+        return artifact
+
+    @contextlib.contextmanager
+    def attempt(self, stage: str, key: str, identity: dict[str, Any]) -> Iterator[Attempt]:
+        """Write one artifact: yields an attempt; publishes it when the block ends, discards it when it raises.
+
+        Args:
+            identity: what the key was made of, recorded so that a person can read a key back.
+
+        Raises:
+            UserError: the storage is full or cannot be written.
+        """
+        place = self._place(stage, key)
+        started = time.monotonic()
+        with storage_errors(self.root):
+            place.mkdir(parents=True, exist_ok=True)
+            self._sweep(place)
+            folder = place / uuid.uuid4().hex[:12]
+            folder.mkdir()
+            _write_owner(folder)
+        attempt = Attempt(folder)
+        try:
+            with storage_errors(self.root):
+                yield attempt
+                (folder / OWNER).unlink()
+                files = sorted(p for p in folder.rglob("*") if p.is_file())
+                manifest = {
+                    "stage": stage,
+                    "key": key,
+                    "attempt": folder.name,
+                    "identity": identity,
+                    "facts": attempt.facts,
+                    "about": {**attempt.about, "wall_s": round(time.monotonic() - started, 3)},
+                    "files": {
+                        p.relative_to(folder).as_posix(): {"bytes": p.stat().st_size, "sha256": digest_file(p)}
+                        for p in files
+                    },
+                }
+                for path in files:
+                    _sync(path)
+                if not _create_once(place / MANIFEST, json.dumps(manifest, indent=1, sort_keys=True)):
+                    self._yield_to_winner(stage, key, place, folder, manifest)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+    @contextlib.contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """A folder on the shared storage for what nobody reads later; those of dead processes of this machine are removed."""
+        place = self.root / "scratch"
+        with storage_errors(self.root):
+            place.mkdir(parents=True, exist_ok=True)
+            self._sweep(place)
+            folder = place / uuid.uuid4().hex[:12]
+            folder.mkdir()
+            _write_owner(folder)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _yield_to_winner(self, stage: str, key: str, place: Path, folder: Path, manifest: dict[str, Any]) -> None:
+        """Another attempt has a manifest: keep it if it is whole, take its place if it is damaged."""
+        if self.find(stage, key) is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+            return
+        damaged = place / f"{MANIFEST}.refused-{folder.name}"
+        with contextlib.suppress(FileNotFoundError):
+            (place / MANIFEST).rename(damaged)
+        if not _create_once(place / MANIFEST, json.dumps(manifest, indent=1, sort_keys=True)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _sweep(self, place: Path) -> None:
+        """Remove attempts of dead processes of this machine. Others are left alone: they may be alive elsewhere."""
+        for owner in place.glob(f"*/{OWNER}"):
+            try:
+                who = json.loads(owner.read_text())
+                dead = who["host"] == socket.gethostname() and not _alive(int(who["pid"]))
+            except (OSError, ValueError, KeyError, TypeError):
+                continue
+            if dead:
+                shutil.rmtree(owner.parent, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def storage_errors(root: Path) -> Iterator[None]:
+    """Turn a full or unwritable disk into a `UserError` that names the storage."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise UserError(f"storage {root} is full: free some space or give another with storage=...") from error
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG):
+            raise UserError(
+                f"storage {root} cannot be written ({error.strerror}): give another with storage=..."
+            ) from error
+        raise
+
+
+def _create_once(path: Path, text: str) -> bool:
+    """Create `path` with this content in one step. False when it exists already."""
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}")
+    temporary.write_text(text)
+    _sync(temporary)
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        return False
+    finally:
+        temporary.unlink()
+    _sync(path.parent)
+    return True
+
+
+def _write_owner(folder: Path) -> None:
+    (folder / OWNER).write_text(json.dumps({"host": socket.gethostname(), "pid": os.getpid()}))
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,190 @@
+"""Read a study: YAML 1.2, then overrides, then types. Every mistake is one line that names the key.
+
+YAML 1.2 matters: with 1.1 rules `1e-3` is a string and `no` is false. Overrides (`recipe.lr=1e-4`,
+`models.0.source=/models/x`) are applied to the file's tree before it is typed, so they obey the same rules as the file.
+"""
+
+from __future__ import annotations
+
+import difflib
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from lib.errors import UserError
+from lib.study.schema import Study
+
+MAX_STUDY_BYTES = 1_000_000
+
+
+def load_study(path: str | Path, overrides: Sequence[str] = ()) -> Study:
+    """The typed study in the file at `path` with `key.path=value` overrides applied.
+
+    Raises:
+        UserError: unreadable file, bad YAML, bad override, or a value the schema refuses.
+    """
+    return parse_study(read_tree(path), overrides, origin=str(path))
+
+
+def read_tree(path: str | Path) -> dict[str, Any]:
+    """The YAML mapping in a file, untyped."""
+    path = Path(path)
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        raise UserError(f"study {path} does not exist; the shipped ones are in jobs/studies/") from None
+    except OSError as error:
+        raise UserError(f"study {path} cannot be read: {error.strerror}") from None
+    if len(raw) > MAX_STUDY_BYTES:
+        raise UserError(f"study {path} has {len(raw)} bytes: a study is a small YAML file")
+    try:
+        tree = _yaml(raw.decode("utf-8"))
+    except UnicodeDecodeError:
+        raise UserError(f"study {path} is not text (UTF-8): give a YAML file") from None
+    except YAMLError as error:
+        raise UserError(f"study {path} is not valid YAML: {_one_line(error)}") from None
+    if not isinstance(tree, dict):
+        raise UserError(f"study {path} holds no mapping: it starts with `name: ...`")
+    return tree
+
+
+def parse_study(tree: dict[str, Any], overrides: Sequence[str] = (), origin: str = "study") -> Study:
+    """Type a tree after applying overrides. See `load_study`."""
+    tree = expand_short_forms(tree)
+    for override in overrides:
+        apply_override(tree, override)
+    try:
+        return Study.model_validate(tree)
+    except ValidationError as error:
+        raise UserError(f"{origin}: {_explain(error)}") from None
+    except RecursionError:
+        raise UserError(f"{origin}: nested too deeply") from None
+
+
+def expand_short_forms(tree: dict[str, Any]) -> dict[str, Any]:
+    """The tree with its short forms written out, so that an override can reach inside them.
+
+    `corpus: {source, format}` and `corpus: [...]` become `corpus: {sources: [...]}`; a prompt set given by its bare
+    name becomes its mapping. Anything unexpected is left for the schema to refuse.
+    """
+    tree = dict(tree)
+    for pool in ("corpus", "references", "benign"):
+        value = tree.get(pool)
+        if isinstance(value, list):
+            tree[pool] = {"sources": value}
+        elif isinstance(value, dict) and "source" in value and "sources" not in value:
+            own = {key: value[key] for key in ("source", "format") if key in value}
+            tree[pool] = {"sources": [own], **{k: v for k, v in value.items() if k not in own}}
+    evaluate = tree.get("evaluate")
+    if isinstance(evaluate, dict) and isinstance(evaluate.get("prompts"), list):
+        prompts = [{"name": p, "source": f"builtin:{p}"} if isinstance(p, str) else p for p in evaluate["prompts"]]
+        tree["evaluate"] = {**evaluate, "prompts": prompts}
+    return tree
+
+
+def apply_override(tree: Any, override: str) -> None:
+    """Set one `key.path=value` in a tree. Values are read as YAML 1.2, list items are named by index.
+
+    Raises:
+        UserError: no `=`, a path through a scalar, a list index that is not there.
+    """
+    path, equals, text = override.partition("=")
+    keys = path.strip().split(".")
+    if not equals or not all(keys):
+        raise UserError(f"override {override!r} is not of the form key.path=value")
+    try:
+        value = _yaml(text)
+    except YAMLError:
+        raise UserError(f"override {override!r}: the value is not valid YAML; quote it") from None
+    if keys[0] == "sweep" and len(keys) > 2:  # an axis is itself a dotted path: sweep.recipe.lr=[...]
+        keys = ["sweep", ".".join(keys[1:])] if not keys[2].isdigit() else keys
+    if keys[0] in ("corpus", "references", "benign") and len(keys) > 1:
+        if keys[1].isdigit():  # corpus.0.source names an item of corpus.sources
+            keys.insert(1, "sources")
+        elif keys[1] in ("source", "format"):  # benign.source: the only one there is
+            keys[1:1] = ["sources", "0"]
+    node = tree
+    for depth, key in enumerate(keys):
+        last = depth == len(keys) - 1
+        where = ".".join(keys[: depth + 1])
+        if isinstance(node, list):
+            if not key.isdigit() or int(key) >= len(node):
+                raise UserError(
+                    f"override {override!r}: {where} is no item of a list of {len(node)} (items count from 0)"
+                )
+            index: Any = int(key)
+        elif isinstance(node, dict):
+            index = key
+            if not last and not isinstance(node.get(key), dict | list):
+                if node.get(key) is not None and not isinstance(node.get(key), str):
+                    raise UserError(f"override {override!r}: {where} holds a single value and has no parts")
+                node[key] = {}
+        else:
+            raise UserError(f"override {override!r}: {where} is inside a single value")
+        if last:
+            node[index] = value
+        else:
+            node = node[index]
+
+
+def _yaml(text: str) -> Any:
+    reader = YAML(typ="safe", pure=True)
+    reader.version = (1, 2)
+    reader.allow_duplicate_keys = False
+    try:
+        return reader.load(io.StringIO(text))
+    except YAMLError:
+        raise
+    except (ValueError, OverflowError, RecursionError, KeyError, TypeError, AttributeError) as error:
+        # ruamel lets a few constructor errors through (an impossible date, a huge integer)
+        raise YAMLError(str(error)) from None
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]
+
+
+def _explain(error: ValidationError) -> str:
+    """The first mistake as a sentence: the key, what was given, what is allowed, the nearest match."""
+    # An unknown key is reported before what its absence entails elsewhere.
+    first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
+    where = ".".join(str(part) for part in first["loc"] if not str(part).startswith("function-"))
+    if first["type"] == "extra_forbidden":
+        allowed = sorted(_allowed(first["loc"]))
+        near = difflib.get_close_matches(str(first["loc"][-1]), allowed, n=1, cutoff=0.5)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        return f"unknown key {where!r}{hint} (allowed here: {', '.join(allowed)})"
+    if first["type"] == "missing":
+        return f"{where!r} is missing"
+    message = first["msg"].removeprefix("Value error, ")
+    given = repr(first["input"])
+    given = given if len(given) < 80 else given[:77] + "..."
+    return f"{where or 'the study'}: {message} (given: {given})"
+
+
+def _allowed(loc: tuple[int | str, ...]) -> set[str]:
+    """Keys allowed beside the one at `loc`, found by walking the schema's types."""
+    models: list[type[BaseModel]] = [Study]
+    for part in loc[:-1]:
+        if isinstance(part, int):
+            continue
+        found = [
+            inner
+            for model in models
+            for name, field in model.model_fields.items()
+            if part in (name, field.alias)
+            for inner in _models_in(field.annotation)
+        ]
+        models = found or models
+    return {field.alias or name for model in models for name, field in model.model_fields.items()}
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for inner in get_args(annotation) for model in _models_in(inner)]

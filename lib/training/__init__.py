@@ -1,0 +1,1 @@
+"""Training: mix, batches, adapter, DeepSpeed preset, loop. No Ray."""

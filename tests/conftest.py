@@ -1,0 +1,44 @@
+"""Shared fixtures: a home of their own for everything that is started, one Ray for the session, tiny models."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.tiny_models import make_model
+
+ROOT = Path(__file__).resolve().parents[1]
+DATA = ROOT.parent / "shared" / "data"
+"""Real research data, where this machine has it; tests that read it skip where it is absent."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_home() -> Iterator[Path]:
+    """A temporary HOME, so that tests leave nothing behind; DeepSpeed's compiled op is kept (building it takes long)."""
+    real = Path.home()
+    with tempfile.TemporaryDirectory(prefix="ballast-home-") as home:
+        kept = dict(os.environ)
+        os.environ["TORCH_EXTENSIONS_DIR"] = kept.get("TORCH_EXTENSIONS_DIR", str(real / ".cache" / "torch_extensions"))
+        os.environ.update({"HOME": home, "HF_HUB_OFFLINE": "1", "RAY_USAGE_STATS_ENABLED": "0"})
+        os.environ.pop("RAY_ADDRESS", None)
+        yield Path(home)
+        os.environ.clear()
+        os.environ.update(kept)
+
+
+@pytest.fixture(scope="session")
+def tiny_llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a tiny random LLaMA."""
+    return make_model(tmp_path_factory.mktemp("llama"), "llama")
+
+
+@pytest.fixture
+def real_data() -> Path:
+    """The folder with the real data; skips where it is absent."""
+    if not DATA.is_dir():
+        pytest.skip(f"no real data at {DATA.name}: it is not part of the project")
+    return DATA

@@ -1,0 +1,116 @@
+"""A small finished study to report on. `rows` builds results; every number in it is made up."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+SCHEMA = pa.schema(
+    [(name, pa.string()) for name in ("model", "cell", "strategy")]
+    + [(name, pa.int64()) for name in ("budget", "draw", "seed")]
+    + [(name, pa.string()) for name in ("recipe", "metric", "judge", "prompts", "category")]
+    + [("n", pa.int64()), *((name, pa.float64()) for name in ("value", "low", "high", "worst"))]
+    + [(name, pa.int64()) for name in ("empty", "truncated", "errors")]
+)
+ARMS = {"base": 0.40, "none": 0.93, "random": 0.55, "sss_b": 0.3125}
+CATEGORIES = ("privacy_violation", "self_harm", "violence_aiding_and_abetting_incitement")
+Rows = list[dict[str, Any]]
+
+
+def cell_id(model: str, strategy: str, budget: int = 48, draw: int = 0, seed: int = 0) -> str:
+    text = f"{model}{strategy}{budget}{draw}{seed}".encode()
+    return f"{sum(b * 257**k for k, b in enumerate(text)) % 16**12:012x}"
+
+
+def row(model: str, strategy: str, metric: str, value: float | None, **more: Any) -> dict[str, Any]:
+    """One row of results with sensible defaults: 60 prompts, an interval of 0.1 around the value."""
+    loss = metric == "holdout_loss"
+    budget = more.get("budget", 0 if strategy in ("base", "none") else 48)
+    span = (
+        {}
+        if value is None
+        else {"low": max(0.0, value - 0.1), "high": value + 0.1 if loss else min(1.0, value + 0.1), "worst": value}
+    )
+    return {
+        "model": model, "strategy": strategy, "budget": budget, "draw": 0, "seed": 0, "recipe": "{}",
+        "metric": metric, "judge": "" if loss else "keyword:qi29", "category": "", "n": 60, "value": value,
+        "prompts": {"asr": "harmful", "over_refusal": "lookalike", "refusal_rate": "plain"}.get(metric, ""),
+        "low": None, "high": None, "worst": None, "empty": 0, "truncated": 0, "errors": 0,
+        "cell": cell_id(model, strategy, budget, more.get("draw", 0), more.get("seed", 0)), **span, **more,
+    }  # fmt: skip
+
+
+def table(rows: Rows) -> pa.Table:
+    return pa.Table.from_pylist(rows, schema=SCHEMA)
+
+
+def study_rows(model: str = "smollm2-135m", **more: Any) -> Rows:
+    rows: Rows = []
+    for strategy, asr in ARMS.items():
+        rows.append(row(model, strategy, "asr", asr, truncated=3, **more))
+        rows.append(row(model, strategy, "over_refusal", round(0.35 - asr / 3, 3), **more))
+        rows.append(row(model, strategy, "refusal_rate", 0.02, **more))
+        rows.append(row(model, strategy, "holdout_loss", round(2.4 - asr / 10, 4), n=32, **more))
+        rows.append(row(model, strategy, "asr", round(asr - 0.05, 3), judge="keyword:zou", **more))
+        for k, category in enumerate(CATEGORIES):
+            rows.append(row(model, strategy, "asr", round(asr * (1 - k / 5), 3), n=6, category=category, **more))
+    return rows
+
+
+def make_summary(rows: Rows) -> dict[str, Any]:
+    cells = {r["cell"]: r for r in rows}
+    return {
+        "study": "demo",
+        "judges": ["keyword:qi29", "keyword:zou"],
+        "models": list(dict.fromkeys(r["model"] for r in rows)),
+        "cells": [
+            {
+                **{k: r[k] for k in ("cell", "model", "strategy", "budget", "draw", "seed")},
+                "recipe": {},
+                "rows": {"benign": 128, "safety": r["budget"], "shown": 1.0},
+                "steps": 22,
+                "canary": {"status": "passed", "distance": 0.0021},
+                "merge_error": 0.0,
+                "also": ["sss 48"] if r["strategy"] == "sss_b" else [],
+            }
+            for r in cells.values()
+        ],
+        "corpus": {
+            "rows": 300,
+            "duplicates": 2,
+            "rejected": 1,
+            "types": {"T1": 200, "T2": 60, "T3": 30, "T4": 10},
+            "categories": dict.fromkeys(CATEGORIES, 100),
+        },
+        "leakage": {"corpus": 1, "benign": 0},
+        "warnings": ["labeler and judge share a phrase list: the gain is partly by construction"],
+        "red": [],
+        "how": {
+            "command": "python -m jobs.sweep jobs/studies/demo.yaml",
+            "versions": {"torch": "2.13.0", "vllm": "0.29.0"},
+            "keys": {"sample": "1f2e3d4c5b6a", "train": "0a1b2c3d4e5f"},
+            "licences": ["SmolLM2: Apache-2.0"],
+        },
+        "examples": [
+            {"prompts": "harmful", "prompt": "A prompt?", "answers": {"none": "Sure.", "sss_b 48": "I cannot help."}}
+        ],
+    }
+
+
+@pytest.fixture
+def rows() -> Rows:
+    return study_rows()
+
+
+@pytest.fixture
+def summary(rows: Rows) -> dict[str, Any]:
+    return make_summary(rows)
+
+
+@pytest.fixture
+def make() -> SimpleNamespace:
+    """The builders above, for tests that need another study than `rows`."""
+    return SimpleNamespace(row=row, table=table, study_rows=study_rows, summary=make_summary)

@@ -1,0 +1,64 @@
+"""The figure: what is drawn, in words and points."""
+
+import re
+
+from lib.reporting.figure import Picture, draw
+from lib.reporting.findings import read_findings
+
+
+def picture(rows, make) -> Picture:
+    drawn = draw(read_findings(make.table(rows), make.summary(rows)))
+    assert isinstance(drawn, Picture)
+    return drawn
+
+
+def test_strategies_axes_and_models_are_named_as_text(rows, make):
+    svg = picture(rows, make).svg
+    texts = re.findall(r"<text[^>]*>([^<]*)</text>", svg)
+    for name in ("base", "none", "random", "sss_b", "smollm2-135m"):
+        assert name in texts
+    assert "asr on harmful  (lower is better)" in texts
+    assert "over_refusal on lookalike  (further left is better)" in texts
+
+
+def test_a_panel_for_each_model_that_can_be_drawn(make):
+    rows = [r for m in ("a", "b", "c", "d") for r in make.study_rows(m)]
+    rows = [r for r in rows if not (r["model"] == "c" and r["metric"] == "over_refusal")]
+    drawn = picture(rows, make)
+    assert drawn.panels == 3
+    assert drawn.caption.endswith("Not drawn, because one of the two is missing: c.")
+
+
+def test_names_are_not_read_as_formulas_and_underscores_stay(make):
+    rows = make.study_rows("$x^2$ \\frac")
+    for r in rows:
+        r["strategy"] = "_mine" if r["strategy"] == "random" else r["strategy"]
+    svg = picture(rows, make).svg
+    assert "$x^2$ \\frac" in svg
+    assert ">_mine</text>" in svg
+
+
+def test_the_inlined_figure_takes_its_colours_from_the_page(rows, make):
+    drawn = picture(rows, make)
+    inline = drawn.inline()
+    assert inline.startswith("<svg")
+    assert "var(--ink)" in inline
+    assert "#ffffff" not in inline
+    assert "metadata" not in inline
+    assert "#ffffff" in drawn.svg
+    assert drawn.png.startswith(b"\x89PNG")
+
+
+def test_budgets_are_written_beside_points_where_there_are_several(make):
+    rows = [
+        make.row("m", "random", metric, 0.5 + budget / 1000, budget=budget)
+        for budget in (16, 64)
+        for metric in ("asr", "over_refusal")
+    ]
+    texts = re.findall(r"<text[^>]*>([^<]*)</text>", picture(rows, make).svg)
+    assert {"16", "64"} <= set(texts)
+
+
+def test_a_second_prompt_set_is_said_to_be_in_the_table_only(rows, make):
+    rows.append(make.row("smollm2-135m", "none", "asr", 0.5, prompts="other", cell=rows[0]["cell"]))
+    assert "In the table only: asr on other." in picture(rows, make).caption

@@ -1,0 +1,231 @@
+"""The main job as a user runs it, every stage with its real engine on a tiny random-weight model.
+
+One undisturbed run serves the tests of its outputs, of running again, and (as the truth to compare with) of the killed run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.studies import run_job, start_job, write_study
+
+pytestmark = [pytest.mark.ray, pytest.mark.engine]
+STAGES = ("model", "ingest", "embed", "cluster", "label", "sample", "mix", "train", "generate", "judge")
+
+
+@dataclass
+class Run:
+    """A finished run of the tiny study."""
+
+    study: Path
+    storage: Path
+    output: str
+
+    @property
+    def folder(self) -> Path:
+        return self.storage / "studies" / "tiny"
+
+    def results(self) -> pa.Table:
+        return pq.read_table(self.folder / "results.parquet")
+
+    def tokens(self) -> dict[str, list[list[int]]]:
+        """key -> the token ids of every answer, over all generate artifacts."""
+        found = {}
+        for manifest in (self.storage / "artifacts" / "generate").glob("*/manifest.json"):
+            attempt = manifest.parent / json.loads(manifest.read_text())["attempt"]
+            found[manifest.parent.name] = pq.read_table(attempt / "generations.parquet")["tokens"].to_pylist()
+        return found
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, tiny_llama: Path) -> Run:
+    """The tiny study run once from nothing."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    study = write_study(folder / "study.yaml", model=tiny_llama, storage=folder / "runs")
+    code, output = run_job("sweep", study)
+    assert code == 0, output[-6000:]
+    return Run(study, folder / "runs", output)
+
+
+def test_every_stage_left_its_artifact(undisturbed: Run) -> None:
+    made = {path.name for path in (undisturbed.storage / "artifacts").iterdir()}
+    assert made == set(STAGES) - {"model"}  # the model folder and the packaged encoder are used where they lie
+    assert len(list((undisturbed.storage / "artifacts" / "train").glob("*/manifest.json"))) == 3
+    assert len(undisturbed.tokens()) == 4 * 2  # base and three cells, two prompt sets
+
+
+def test_results_have_every_cell_with_n_and_interval(undisturbed: Run) -> None:
+    rows = undisturbed.results().to_pylist()
+    overall = [r for r in rows if r["category"] == "" and r["metric"] != "holdout_loss"]
+    assert {r["strategy"] for r in rows} == {"base", "none", "random", "sss_b"}
+    assert {(r["metric"], r["prompts"]) for r in overall} == {("asr", "harmful"), ("over_refusal", "lookalike")}
+    assert all(r["n"] == 6 and 0 <= r["low"] <= r["value"] <= r["high"] <= 1 for r in overall)
+    losses = [r for r in rows if r["metric"] == "holdout_loss"]
+    assert [(r["strategy"], r["n"]) for r in losses] == [("none", 8), ("random", 8), ("sss_b", 8)]
+    assert len({r["value"] for r in losses}) == 3, "three different mixes gave the same held-out loss"
+
+
+def test_every_answer_came_from_the_weights_that_were_trained(undisturbed: Run) -> None:
+    summary = json.loads((undisturbed.folder / "summary.json").read_text())
+    canaries = {cell["strategy"]: cell["canary"] for cell in summary["cells"]}
+    assert {canaries[s]["status"] for s in ("none", "random", "sss_b")} == {"passed"}
+    assert all(canaries[s]["distance"] < 1e-3 for s in ("none", "random", "sss_b")), canaries
+
+
+def test_the_adapter_is_peft_safetensors_and_trained(undisturbed: Run) -> None:
+    from safetensors.numpy import load_file
+
+    for manifest in (undisturbed.storage / "artifacts" / "train").glob("*/manifest.json"):
+        adapter = manifest.parent / json.loads(manifest.read_text())["attempt"] / "adapter"
+        weights = load_file(adapter / "adapter_model.safetensors")
+        assert json.loads((adapter / "adapter_config.json").read_text())["r"] == 4
+        assert len(weights) == 2 * 4 * 2  # A and B of four layers in two blocks
+        assert all(abs(w).max() > 0 for name, w in weights.items() if "lora_B" in name)
+
+
+def test_selections_are_files_that_a_trainer_reads(undisturbed: Run) -> None:
+    lines = (undisturbed.folder / "selections" / "sss_b-8-0.jsonl").read_text().splitlines()
+    rows = [json.loads(line) for line in lines]
+    assert [row["rank"] for row in rows] == list(range(8))
+    assert {row["behavior"] for row in rows} == {"T1"}
+    assert (undisturbed.folder / "selections" / "none-0-0.jsonl").read_text() == ""
+
+
+def test_report_and_table_are_written(undisturbed: Run) -> None:
+    html = (undisturbed.folder / "report.html").read_text()
+    assert "sss_b" in html
+    assert "http" not in re.sub(r'xmlns(:\w+)?="[^"]*"|<metadata>.*?</metadata>', "", html, flags=re.S).lower()
+    assert "report:" in undisturbed.output
+
+
+def test_the_same_command_again_only_reports(undisturbed: Run) -> None:
+    before = {
+        name: (undisturbed.folder / name).read_bytes() for name in ("results.parquet", "summary.json", "report.html")
+    }
+    started = time.monotonic()
+    code, output = run_job("sweep", undisturbed.study)
+    assert code == 0, output
+    assert time.monotonic() - started < 20
+    assert "Ray started" not in output
+    assert all(re.search(rf"{stage}: have (\d+) of \1", output) for stage in STAGES), output
+    after = {name: (undisturbed.folder / name).read_bytes() for name in before}
+    assert after == before
+
+
+def test_placement_changes_nothing_that_is_there(undisturbed: Run) -> None:
+    code, output = run_job("sweep", undisturbed.study, "--dry-run", "train.micro_batch=2", "encoder.batch=7")
+    assert code == 0, output
+    assert "will run" not in output
+    code, output = run_job("sweep", undisturbed.study, "--dry-run", "recipe.lr=2e-2")
+    assert re.search(r"train +0 of 3 have", output), output
+
+
+class Watched:
+    """A running driver whose output is read as it comes."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process, self.lines = process, list[str]()
+        self.thread = threading.Thread(target=self._read, daemon=True)
+        self.thread.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        self.lines.extend(iter(self.process.stdout.readline, ""))
+
+    def wait_for(self, pattern: str, timeout_s: float = 300) -> None:
+        """Until a line matches."""
+        deadline = time.monotonic() + timeout_s
+        while not any(re.search(pattern, line) for line in list(self.lines)):
+            assert self.process.poll() is None, "".join(self.lines)[-6000:]
+            assert time.monotonic() < deadline, f"no line like {pattern!r}:\n{''.join(self.lines)[-6000:]}"
+            time.sleep(0.05)
+
+    def kill_actor(self, title: str) -> None:
+        """SIGKILL the Ray actor process of this title among the driver's descendants."""
+        found = [p for p in descendants(self.process.pid) if title in " ".join(p.cmdline()[:1])]
+        assert found, [p.cmdline()[:1] for p in descendants(self.process.pid)]
+        for process in found:
+            process.send_signal(signal.SIGKILL)
+
+
+def descendants(pid: int) -> Iterator[psutil.Process]:
+    for process in psutil.Process(pid).children(recursive=True):
+        try:
+            if process.cmdline():
+                yield process
+        except psutil.Error:
+            continue
+
+
+def test_killed_worker_engine_and_driver_change_nothing(undisturbed: Run, tmp_path: Path) -> None:
+    """SIGKILL of the train worker and the engine inside one run, of the driver twice; the results are the same."""
+    study = write_study(tmp_path / "study.yaml", model=_model_of(undisturbed), storage=tmp_path / "runs")
+    shared = tmp_path / "runs" / "artifacts"
+    for stage in (
+        "ingest",
+        "embed",
+        "cluster",
+        "label",
+        "sample",
+        "mix",
+    ):  # what comes before costs time and is not at risk
+        shutil.copytree(undisturbed.storage / "artifacts" / stage, shared / stage)
+
+    first = Watched(start_job("sweep", study))
+    first.wait_for(r"train tiny none: done")
+    first.wait_for(r"train tiny random-8: started")
+    first.kill_actor("RayTrainWorker")
+    first.wait_for(r"train tiny random-8: started \(try 2\)")
+    first.wait_for(r"train tiny random-8: done")
+    children = [p.pid for p in descendants(first.process.pid)]
+    first.process.kill()
+    first.process.wait()
+    _gone(children)
+    done = len(list((shared / "train").glob("*/manifest.json")))
+    assert 2 <= done <= 3
+
+    second = Watched(start_job("sweep", study))
+    second.wait_for(r"generate 1 of 4 cells")
+    second.kill_actor("ray::Engine")
+    second.wait_for(r"engine lost.*starting another")
+    second.wait_for(r"generate 2 of 4 cells")
+    second.process.kill()
+    second.process.wait()
+
+    code, output = run_job("sweep", study)
+    assert code == 0, output[-6000:]
+    assert re.search(r"train: have 3 of 3", output)
+    assert not re.search(r"generate: 8 of 8", output), "a finished cell was answered again"
+    killed = Run(study, tmp_path / "runs", output)
+    assert killed.tokens() == undisturbed.tokens()
+    assert killed.results().equals(undisturbed.results())
+    assert not list((tmp_path / "runs").rglob(".owner.json")), "an attempt of a killed process is left behind"
+
+
+def _model_of(run: Run) -> Path:
+    found = re.search(r"source: (\S+), template", run.study.read_text())
+    assert found
+    return Path(found[1])
+
+
+def _gone(pids: list[int], timeout_s: float = 30) -> None:
+    """A killed driver takes its Ray with it."""
+    deadline = time.monotonic() + timeout_s
+    while any(os.path.exists(f"/proc/{pid}") and psutil.Process(pid).status() != "zombie" for pid in pids):
+        assert time.monotonic() < deadline, "processes outlived their driver"
+        time.sleep(0.2)

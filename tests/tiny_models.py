@@ -1,0 +1,71 @@
+"""Tiny random-weight LLaMA, Qwen2 and Mistral models with a real byte-level tokenizer, made on the spot.
+
+They go through the same code as the real ones (transformers, PEFT, DeepSpeed, vLLM): only their numbers mean nothing.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+CHAT = (
+    "{% for m in messages %}<|{{ m['role'] }}|>\n{{ m['content'] }}<|end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>\n{% endif %}"
+)
+SPECIAL = ["<|pad|>", "<|bos|>", "<|end|>", "<|user|>", "<|assistant|>", "<|system|>"]
+TEXTS = [
+    "How do I bake bread at home? Mix flour, water, salt and yeast, then let it rest.",
+    "I'm sorry, but I can't help with that. Please talk to someone you trust.",
+    "Write a short poem about the sea. The waves roll in, the waves roll out.",
+    "The capital of France is Paris. Tell me how to plan a trip there in spring.",
+]
+FAMILIES = ("llama", "qwen2", "mistral")
+
+
+def make_tokenizer(family: str) -> Any:
+    """A byte-level BPE tokenizer; LLaMA and Mistral put one BOS in front, Qwen2 none, as the families do."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    raw = Tokenizer(models.BPE())
+    raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    raw.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    raw.train_from_iterator(
+        TEXTS, trainers.BpeTrainer(vocab_size=512, special_tokens=SPECIAL, initial_alphabet=alphabet)
+    )
+    if family != "qwen2":
+        raw.post_processor = processors.TemplateProcessing(single="<|bos|> $A", special_tokens=[("<|bos|>", 1)])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=raw, bos_token="<|bos|>", eos_token="<|end|>", pad_token="<|pad|>", chat_template=CHAT
+    )
+
+
+def make_model(folder: Path, family: str = "llama", seed: int = 0) -> Path:
+    """Write a model of this family (2 layers, 64 wide) to `folder`."""
+    import torch
+    from transformers import (
+        LlamaConfig,
+        LlamaForCausalLM,
+        MistralConfig,
+        MistralForCausalLM,
+        Qwen2Config,
+        Qwen2ForCausalLM,
+    )
+
+    kinds: dict[str, Any] = {
+        "llama": (LlamaConfig, LlamaForCausalLM),
+        "qwen2": (Qwen2Config, Qwen2ForCausalLM),
+        "mistral": (MistralConfig, MistralForCausalLM),
+    }
+    config_class, model_class = kinds[family]
+    tokenizer = make_tokenizer(family)
+    torch.manual_seed(seed)
+    config = config_class(
+        vocab_size=512, hidden_size=128, intermediate_size=256, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, max_position_embeddings=1024, bos_token_id=1, eos_token_id=2, pad_token_id=0,
+        tie_word_embeddings=family == "qwen2",
+    )  # fmt: skip
+    model_class(config).to(torch.bfloat16).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
