@@ -14,7 +14,7 @@ PORT="${RAY_DASHBOARD_PORT:-8265}"
 HEAD_PORT="${BALLAST_HEAD_PORT:-6379}"
 CPUS="${BALLAST_CPUS:-$(n=$(nproc); echo $((n > 4 ? n : 4)))}"
 WAIT_S=90
-export RAY_AUTH_MODE=token
+export RAY_AUTH_MODE=token PATH="$PWD/.venv/bin:$PATH" # `python` of a job is this environment
 
 die() { echo "error: $1" >&2; exit 2; }
 [ -x "$RAY" ] || die "no $RAY here: run 'make setup' first"

@@ -19,14 +19,14 @@ benign: {{source: "builtin:benign", format: alpaca, limit: 24, holdout: 8}}
 clusters: {{k: 5}}
 models: [{{name: tiny, source: {model}, template: chat}}]
 sweep: {{strategy: [none, random, sss_b], budget: [8], draw: [0], seed: [0]}}
-recipe: {{lora: {{r: 4}}, lr: 1e-2, steps: 60, batch: 4, max_tokens: 96, dtype: fp32}}
+recipe: {{lora: {{r: 4}}, lr: 1e-2, steps: 60, batch: 4, max_tokens: 256, dtype: fp32}}
 evaluate:
   prompts:
     - {{name: harmful, source: "builtin:harmful", limit: 6}}
     - {{name: lookalike, source: "builtin:lookalike", limit: 6}}
   judges: ["keyword:qi29", "keyword:xstest"]
   generation: {{max_tokens: 12}}
-  engine: {{dtype: fp32, max_model_tokens: 256, kv_cache_gb: 0.25, block: 4}}
+  engine: {{dtype: fp32, max_model_tokens: 256, block: 4}}
 """
 
 

@@ -28,6 +28,14 @@ READ = pa.schema(
 """What `read_file` yields: an example (`reason` null) or a reject (all but place and reason null)."""
 
 
+PARTITION_BYTES = 64 << 20
+
+
+def partitions_for(size_bytes: int) -> int:
+    """How many hash partitions a pool is cut into: about `PARTITION_BYTES` each, and no more processes than that needs."""
+    return max(1, -(-size_bytes // PARTITION_BYTES))
+
+
 def partition_of(example_id: str, partitions: int) -> int:
     """The partition an id belongs to, from its leading 32 bits."""
     return int(example_id[:8], 16) * partitions >> 32

@@ -19,9 +19,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from lib.behavior.labeler import make_labeler
+from lib.corpus.ingest import partitions_for
 from lib.corpus.reader import Reader, probe
 from lib.corpus.sources import source_digest, source_files
 from lib.corpus.text import fold_id
@@ -38,8 +40,6 @@ from lib.study.schema import Corpus, Model, Recipe, Study
 
 BF16_MERGE_LIMIT = 0.1
 """Above this relative rounding error a merged cell is not served in bf16."""
-PARTITIONS = 4
-"""Hash partitions of an ingested pool (a fixed number: it decides file names, not content)."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -164,11 +164,14 @@ class _Planner:
             for path in source_files(source.source):
                 probe(reader, path)
                 files.append({"path": str(path.resolve()), "format": source.format})
+        size = sum(Path(file["path"]).stat().st_size for file in files)
         identity = {
             "sources": [{"content": source_digest(s.source), "format": s.format} for s in corpus.sources],
             "on_bad_row": corpus.on_bad_row,
         }
-        return Node(stage="ingest", title=title, identity=identity, task={"files": files, "partitions": PARTITIONS})
+        return Node(
+            stage="ingest", title=title, identity=identity, task={"files": files, "partitions": partitions_for(size)}
+        )
 
     def _embed(self, encoder: Node, pools: dict[str, Node]) -> Node:
         inputs = {"encoder": encoder, **pools}

@@ -37,7 +37,7 @@ def make_summary(plan: Plan, lookup: Lookup, command: str) -> dict[str, Any]:
         "cells": cells,
         "corpus": {**ingested, "types": labelled.get("types", {}), "categories": labelled.get("categories", {})},
         "leakage": {"corpus": max(corpus_leaks, default=0), "benign": max(benign_leaks, default=0)},
-        "warnings": list(_warnings(plan, cells)),
+        "warnings": list(_warnings(plan, lookup, cells)),
         "red": red,
         "how": {
             "command": command,
@@ -75,7 +75,7 @@ def _cell(cell: Cell, lookup: Lookup) -> dict[str, Any]:
     return {**head, **{key: facts[key] for key in ("rows", "steps", "merge_error", "learned_tokens")}}
 
 
-def _warnings(plan: Plan, cells: list[dict[str, Any]]) -> Iterator[str]:
+def _warnings(plan: Plan, lookup: Lookup, cells: list[dict[str, Any]]) -> Iterator[str]:
     study = plan.study
     if study.corpus.assume_harmful_requests:
         yield "corpus.assume_harmful_requests is true: every request of the corpus was taken as harmful without a label."
@@ -86,6 +86,12 @@ def _warnings(plan: Plan, cells: list[dict[str, Any]]) -> Iterator[str]:
             "Refusals are found by phrases both when rows are labelled and when answers are judged: part of a gain is by "
             "construction. Keywords agree with people about 70% of the time."
         )
+    for node in plan.mixes:
+        facts = lookup.facts(node) or {}
+        if facts.get("mute"):
+            yield f"{node.title}: {facts['mute']} rows teach nothing, their prompt fills recipe.max_tokens."
+        if facts.get("cut"):
+            yield f"{node.title}: {facts['cut']} of {facts['rows'] + facts['holdout']} answers were cut at recipe.max_tokens."
     for cell in cells:
         if cell["rows"].get("unseen_safety"):
             yield f"{cell['label']}: {cell['rows']['unseen_safety']} of {cell['rows']['safety']} safety rows were never seen."

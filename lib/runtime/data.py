@@ -105,7 +105,8 @@ def _write_partition(group: pa.Table, *, folder: str) -> pa.Table:
 
 # ---------------------------------------------------------------- embed
 
-EMBED_PARTITIONS = 4
+EMBED_ROWS = 100_000
+"""Rows of one hash partition: what one actor embeds and writes at a time."""
 
 
 def embed(session: Session, lookup: Lookup, node: Node) -> str:
@@ -120,11 +121,13 @@ def embed(session: Session, lookup: Lookup, node: Node) -> str:
     pools = [pool for role, pool in node.inputs.items() if role != "encoder"]
     files = [path for pool in pools for path in part_files(lookup.folder(pool))]
     gpus = session.gpus
+    rows = sum((lookup.facts(pool) or {})["rows"] for pool in pools)
+    partitions = max(1, -(-rows // EMBED_ROWS))
     with lookup.store.attempt(node.stage, str(node.key), dict(node.identity or {})) as attempt:
         done = (
             ray.data.read_parquet(files, columns=["text_id", "instruction"])
-            .map_batches(_add_partition, batch_format="pyarrow")
-            .groupby("partition", num_partitions=EMBED_PARTITIONS)
+            .map_batches(partial(_add_partition, partitions=partitions), batch_format="pyarrow")
+            .groupby("partition", num_partitions=partitions)
             .map_groups(
                 EmbedPartition,
                 fn_constructor_kwargs={
@@ -134,7 +137,7 @@ def embed(session: Session, lookup: Lookup, node: Node) -> str:
                     "threads": None if gpus else session.threads,
                 },
                 batch_format="pyarrow",
-                concurrency=max(1, gpus),
+                concurrency=min(partitions, max(1, gpus)),
                 num_gpus=1 if gpus else 0,
                 num_cpus=1,
             )
@@ -150,8 +153,8 @@ def embed(session: Session, lookup: Lookup, node: Node) -> str:
     return f"{attempt.facts['texts']} unique texts of {attempt.facts['rows']} rows, {attempt.facts['dimensions']} dimensions"
 
 
-def _add_partition(batch: pa.Table) -> pa.Table:
-    parts = [partition_of(text_id, EMBED_PARTITIONS) for text_id in batch["text_id"].to_pylist()]
+def _add_partition(batch: pa.Table, *, partitions: int) -> pa.Table:
+    parts = [partition_of(text_id, partitions) for text_id in batch["text_id"].to_pylist()]
     return batch.append_column("partition", pa.array(parts, pa.int32()))
 
 
@@ -222,7 +225,7 @@ def mix(session: Session, lookup: Lookup, nodes: list[Node]) -> str:
         with remote_errors():
             counts = {row["node"]: row for row in done.take_all()}
         for index, attempt in enumerate(attempts):
-            row = counts.get(index, {"train": 0, "holdout": 0, "cut": 0, "leaked": 0, "tokens": 0})
+            row = counts.get(index, dict.fromkeys(("train", "holdout", "cut", "mute", "leaked", "tokens"), 0))
             for part in ("train", "holdout"):
                 if not (attempt.folder / f"{part}.parquet").exists():  # an empty selection
                     write_table(attempt.folder / f"{part}.parquet", TOKENS.empty_table())
@@ -230,6 +233,7 @@ def mix(session: Session, lookup: Lookup, nodes: list[Node]) -> str:
                 "rows": row["train"],
                 "holdout": row["holdout"],
                 "cut": row["cut"],
+                "mute": row["mute"],
                 "leaked": row["leaked"],
                 "tokens": row["tokens"],
                 "content": tokens_digest(pq.read_table(attempt.folder / "train.parquet")),
@@ -300,12 +304,12 @@ def _write_tokens(group: pa.Table) -> pa.Table:
         rows = group.filter(pc.equal(group["part"], part)).sort_by("order").select(TOKENS.names).cast(TOKENS)
         write_table(folder / f"{part}.parquet", rows.combine_chunks())
         counts[part] = rows.num_rows
-    answers = [(len(i), p) for i, p in zip(group["ids"].to_pylist(), group["prompt_tokens"].to_pylist(), strict=True)]
-    if any(p >= n for n, p in answers):
+    lengths = [(len(i), p) for i, p in zip(group["ids"].to_pylist(), group["prompt_tokens"].to_pylist(), strict=True)]
+    mute = sum(prompt >= length for length, prompt in lengths)
+    if mute == len(lengths):
         raise UserError(
-            f"{sum(p >= n for n, p in answers)} training rows have a prompt that fills recipe.max_tokens, so that nothing is "
-            "left to learn: raise recipe.max_tokens"
+            "every training row's prompt fills recipe.max_tokens, so that nothing is left to learn: raise it"
         )
-    totals = {"cut": pc.sum(group["cut"]).as_py() or 0, "tokens": sum(n for n, _ in answers)}
+    totals = {"cut": pc.sum(group["cut"]).as_py() or 0, "mute": mute, "tokens": sum(length for length, _ in lengths)}
     head = {"node": group["node"][0].as_py(), "leaked": group["leaked"][0].as_py()}
     return pa.table({name: [value] for name, value in {**head, **counts, **totals}.items()})

@@ -43,7 +43,7 @@ class EngineSettings:
     gpu: bool
     threads: int
     max_model_tokens: int
-    kv_cache_gb: float
+    kv_cache_gb: int
     gpu_memory: float
     compile: bool
 
@@ -258,7 +258,7 @@ def _drain(
         "VLLM_CONFIGURE_LOGGING": "0", "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "0",
     }  # fmt: skip
     if not settings.gpu:
-        env |= {"OMP_NUM_THREADS": str(settings.threads), "VLLM_CPU_KVCACHE_SPACE": f"{settings.kv_cache_gb:g}"}
+        env |= {"OMP_NUM_THREADS": str(settings.threads), "VLLM_CPU_KVCACHE_SPACE": str(settings.kv_cache_gb)}
     count = max(1, min(session.gpus, len(todo)))
     actor = ray.remote(num_cpus=1, num_gpus=1 if settings.gpu else 0, runtime_env={"env_vars": env})(Engine)
     progress = session.progress

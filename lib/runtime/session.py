@@ -91,7 +91,7 @@ class Session:
         context_of_data = ray.data.DataContext.get_current()
         context_of_data.enable_progress_bars = False
         context_of_data.print_on_execution_start = False
-        logging.getLogger("ray.data").setLevel(logging.ERROR)
+        logging.getLogger("ray.data").setLevel(logging.CRITICAL + 1)  # it logs a user's mistake as its own traceback
         self.started = True
 
     def run_tasks(
@@ -123,11 +123,29 @@ def remote_errors() -> Iterator[None]:
     try:
         yield
     except ray.exceptions.RayTaskError as error:
-        cause: BaseException | None = error
-        while isinstance(cause, ray.exceptions.RayTaskError):
-            cause = cause.cause
-        if isinstance(cause, UserError):
-            raise UserError(str(cause)) from None
+        mistake = _user_error_behind(error)
+        if mistake is not None:
+            raise mistake from None
         raise
     except (ray.exceptions.RayActorError, ray.exceptions.WorkerCrashedError, ray.exceptions.ObjectLostError) as error:
-        raise RetriableError(str(error).splitlines()[0]) from error
+        if "creation task" in str(error):  # it died of its own start, and would again
+            raise
+        raise RetriableError(last_line(error)) from error
+
+
+def last_line(error: BaseException) -> str:
+    """The last line of an error's text, where Ray puts the cause."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[-1] if lines else type(error).__name__)[:300]
+
+
+def _user_error_behind(error: BaseException) -> UserError | None:
+    """The `UserError` that a worker's exception wraps, at any depth."""
+    seen: set[int] = set()
+    cause: BaseException | None = error
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
+        if type(cause) is UserError:
+            return UserError(str(cause))
+        cause = getattr(cause, "cause", None) or cause.__cause__ or cause.__context__
+    return None

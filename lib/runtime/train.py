@@ -19,7 +19,7 @@ from typing import Any
 from lib.errors import RetriableError, UserError
 from lib.plan import Lookup, Node
 from lib.runtime.cell_queue import CellQueue
-from lib.runtime.session import Session, remote_errors
+from lib.runtime.session import Session, last_line, remote_errors
 from lib.store import Store
 
 POLL_S = 0.5
@@ -172,14 +172,9 @@ class _Watcher(threading.Thread):
             except UserError as error:
                 ray.get(self.queue.give_up.remote(str(error), True))
             except Exception as error:  # the group's fault, whatever it was, ends its cells and is shown with them
-                ray.get(self.queue.give_up.remote(f"the worker group ended: {_last_line(error)}", False))
+                ray.get(self.queue.give_up.remote(f"the worker group ended: {last_line(error)}", False))
         if ended and not self.groups:
             ray.get(self.queue.give_up.remote("every worker group has ended", False))
-
-
-def _last_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[-1] if lines else type(error).__name__)[:300]
 
 
 def _run_group(queue: Any, settings: dict[str, Any]) -> None:

@@ -297,8 +297,8 @@ class Engine(Part):
     """Prompts per closed batch. Its membership is fixed, since answers can depend on what shares the batch."""
     max_model_tokens: Annotated[int, Field(ge=64)] = 1024
     """Longest prompt plus answer."""
-    kv_cache_gb: Annotated[float, Field(gt=0)] = 2
-    """KV cache on a CPU, in GB (placement)."""
+    kv_cache_gb: Positive = 1
+    """KV cache on a CPU, in whole GiB (placement)."""
     gpu_memory: Annotated[float, Field(gt=0, lt=1)] = 0.9
     """Share of a GPU's memory for the engine (placement)."""
     compile: bool = False

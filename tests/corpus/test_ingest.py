@@ -1,0 +1,102 @@
+"""Read, reject, partition, drop duplicates."""
+
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from lib.corpus import ingest
+from lib.corpus.example import Example
+from lib.corpus.ingest import drop_duplicates, partition_of, partitions_for, read_file
+from lib.errors import UserError
+
+
+def write(path: Path, *rows: object) -> str:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return str(path)
+
+
+def pair(instruction: str, response: str = "r", **labels: object) -> dict[str, object]:
+    return {"instruction": instruction, "response": response, **labels}
+
+
+@pytest.mark.parametrize("partitions", [1, 3, 4, 7, 64])
+def test_partitions_are_in_range_and_follow_the_id(partitions: int) -> None:
+    ids = [f"{n:08x}" + "0" * 24 for n in (0, 1, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFE, 0xFFFFFFFF)]
+    found = [partition_of(one, partitions) for one in ids]
+    assert found == sorted(found)
+    assert found[0] == 0
+    assert found[-1] == partitions - 1
+
+
+def test_partitions_are_about_equal() -> None:
+    ids = [Example.make(source="", instruction=str(n), response="r").id for n in range(4000)]
+    counts = [sum(partition_of(one, 4) == p for one in ids) for p in range(4)]
+    assert sum(counts) == 4000
+    assert min(counts) > 900
+
+
+def test_a_partition_is_frozen() -> None:
+    assert partition_of("3fffffff" + "0" * 24, 4) == 0
+    assert partition_of("40000000" + "0" * 24, 4) == 1
+
+
+@pytest.mark.parametrize(("mib", "partitions"), [(0, 1), (1, 1), (64, 1), (65, 2), (640, 10)])
+def test_a_pool_has_as_many_partitions_as_its_size_needs(mib: int, partitions: int) -> None:
+    assert partitions_for(mib << 20) == partitions
+
+
+def test_rows_and_rejects_of_a_file(tmp_path: Path) -> None:
+    path = write(tmp_path / "f.jsonl", pair("A?", categories=["b", "a", "b"]), pair(""), pair("C?", is_safe=True))
+    rows = pa.concat_tables(list(read_file(path, "ballast", 2, 4))).to_pylist()
+    assert [row["place"] for row in rows] == ["line 1", "line 2", "line 3"]
+    assert [row["order"] for row in rows] == [(2 << 40) + n for n in range(3)]
+    assert [row["reason"] for row in rows] == [None, "'instruction' is empty", None]
+    assert (rows[1]["id"], rows[1]["source"], rows[1]["instruction"]) == (None, path, None)
+    good = Example.make(source="f.jsonl", instruction="A?", response="r")
+    assert (rows[0]["id"], rows[0]["text_id"], rows[0]["categories"]) == (good.id, good.text_id, ["a", "b"])
+    assert (rows[0]["is_safe"], rows[2]["is_safe"]) == (None, True)
+    assert rows[0]["partition"] == partition_of(good.id, 4)
+
+
+def test_a_long_file_comes_in_chunks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ingest, "CHUNK_ROWS", 3)
+    path = write(tmp_path / "f.jsonl", *(pair(str(n)) for n in range(7)))
+    assert [table.num_rows for table in read_file(path, "ballast", 0, 4)] == [3, 3, 1]
+
+
+@pytest.mark.xfail(strict=True, reason="readers/ballast.py: a lone surrogate in a category ends in UnicodeEncodeError")
+def test_a_category_that_is_no_text_is_a_bad_row_and_no_crash(tmp_path: Path) -> None:
+    path = tmp_path / "f.jsonl"
+    path.write_text('{"instruction": "a", "response": "b", "categories": ["\\ud800"]}\n')
+    rows = pa.concat_tables(list(read_file(str(path), "ballast", 0, 4))).to_pylist()
+    assert len(rows) == 1
+
+
+def test_of_two_equal_pairs_the_first_in_source_order_stays(tmp_path: Path) -> None:
+    first = write(tmp_path / "1.jsonl", pair("Same  thing?", refusal=True), pair(""), pair("Other?"))
+    second = write(tmp_path / "2.jsonl", pair("same THING?", refusal=False), pair("Same thing?", "another answer"))
+    tables = [*read_file(second, "ballast", 1, 4), *read_file(first, "ballast", 0, 4)]
+    kept = drop_duplicates(pa.concat_tables(tables)).to_pylist()
+    good, rejects = [row for row in kept if row["id"]], [row for row in kept if not row["id"]]
+    assert [row["id"] for row in good] == sorted(row["id"] for row in good)
+    assert {(row["instruction"], row["response"], row["refusal"]) for row in good} == {
+        ("Same  thing?", "r", True),
+        ("Other?", "r", None),
+        ("Same thing?", "another answer", None),
+    }
+    assert [(row["place"], row["reason"]) for row in rejects] == [("line 2", "'instruction' is empty")]
+    assert kept[-1] == rejects[0]
+
+
+@pytest.mark.xfail(strict=True, reason="ingest.py: taking no rows gives `take` an index of type null")
+def test_a_partition_that_holds_only_rejects(tmp_path: Path) -> None:
+    path = write(tmp_path / "f.jsonl", pair(""), pair(" "))
+    kept = drop_duplicates(pa.concat_tables(list(read_file(path, "ballast", 0, 4))))
+    assert [row["place"] for row in kept.to_pylist()] == ["line 1", "line 2"]
+
+
+def test_a_file_of_another_format_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="is not of format 'alpaca'"):
+        list(read_file(write(tmp_path / "f.jsonl", pair("a")), "alpaca", 0, 4))

@@ -1,0 +1,91 @@
+"""A source string to files, and to an identity of the content."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from lib.corpus.sources import source_digest, source_files
+from lib.errors import UserError
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "pool" / "deep").mkdir(parents=True)
+    for name in ("b.jsonl", "a.json", "deep/c.csv", "readme.txt", ".hidden"):
+        (tmp_path / "pool" / name).write_text(name)
+    return tmp_path / "pool"
+
+
+def names(source: object, root: Path) -> list[str]:
+    return [path.relative_to(root).as_posix() for path in source_files(str(source))]
+
+
+def test_a_file_is_itself_and_a_folder_is_its_files_that_can_be_read(folder: Path) -> None:
+    assert names(folder / "b.jsonl", folder) == ["b.jsonl"]
+    assert names(folder, folder) == ["a.json", "b.jsonl", "deep/c.csv"]
+
+
+def test_a_glob_is_its_matches_in_order(folder: Path) -> None:
+    assert names(folder / "*.js*", folder) == ["a.json", "b.jsonl"]
+    assert names(folder / "**" / "*.csv", folder) == ["deep/c.csv"]
+
+
+def test_a_relative_source_is_seen_from_the_working_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    assert source_files("b.jsonl") == [Path("b.jsonl")]
+    with pytest.raises(UserError, match=f"source 'no.jsonl' does not exist \\(seen from {folder}\\)"):
+        source_files("no.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("{}/deep/none", "does not exist"),
+        ("{}/*.xml", "matches no file"),
+        ("{}/empty", "is a folder without a file ending in .jsonl"),
+        ("s3://bucket/x.jsonl", "only local files so far"),
+        ("builtin:safty", "unknown built-in source 'safty'; did you mean 'safety'?"),
+        ("a\x00b", "does not exist"),
+    ],
+)
+def test_a_source_that_is_not_there(folder: Path, source: str, said: str) -> None:
+    (folder / "empty").mkdir()
+    (folder / "empty" / "notes.txt").touch()
+    with pytest.raises(UserError) as error:
+        source_files(source.format(folder))
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_built_in_sources() -> None:
+    assert len(source_files("builtin:safety")) == 14
+    assert len(source_files("builtin:references")) == 14
+    assert [path.name for path in source_files("builtin:harmful")] == ["harmful.jsonl"]
+    with pytest.raises(UserError, match="choose from: benign, harmful, lookalike, plain, references, safety"):
+        source_files("builtin:prompts")
+
+
+def test_the_identity_is_of_the_content_and_not_of_the_place(folder: Path, tmp_path: Path) -> None:
+    before = source_digest(str(folder))
+    shutil.copytree(folder, tmp_path / "copy")
+    assert source_digest(str(tmp_path / "copy")) == before
+    (tmp_path / "copy" / "readme.txt").write_text("not a source")
+    assert source_digest(str(tmp_path / "copy")) == before
+    (tmp_path / "copy" / "deep" / "c.csv").write_text("changed")
+    assert source_digest(str(tmp_path / "copy")) != before
+
+
+def test_the_identity_knows_the_order_of_the_files(folder: Path) -> None:
+    before = source_digest(str(folder / "*.js*"))
+    (folder / "a.json").rename(folder / "z.json")
+    assert source_digest(str(folder / "*.js*")) != before
+
+
+def test_a_change_of_the_same_size_is_seen(folder: Path) -> None:
+    path = folder / "b.jsonl"
+    before = source_digest(str(path))
+    path.write_text("b.jsonX")
+    os.utime(path, ns=(1, 1))
+    assert source_digest(str(path)) != before

@@ -1,0 +1,90 @@
+"""Token ids of prompts and pairs, on tiny tokenizers of two families: one that adds a BOS and one that adds none."""
+
+from typing import Any
+
+import pytest
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from transformers import PreTrainedTokenizerFast
+
+from lib.errors import UserError
+from lib.models.prompt import ALPACA, TEMPLATES, prompt_ids, tokenise_pair, tokenise_pairs
+
+WORDS = ["<s>", "</s>", "<unk>", "user", "bot", ":", "How", "?", "So", ".", "\n"]
+BOS, EOS = 0, 1
+CHAT_WITHOUT_BOS = (
+    "{% for m in messages %}user : {{ m['content'] }}{% endfor %}{% if add_generation_prompt %} bot :{% endif %}"
+)
+CHAT = "{{ bos_token }} " + CHAT_WITHOUT_BOS
+
+
+def tokenizer(*, adds_bos: bool, chat: str | None = None) -> Any:
+    made = Tokenizer(models.WordLevel({word: n for n, word in enumerate(WORDS)}, unk_token="<unk>"))
+    made.pre_tokenizer = pre_tokenizers.Split(" ", "removed")
+    if adds_bos:
+        made.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", BOS)])
+    fast = PreTrainedTokenizerFast(tokenizer_object=made, bos_token="<s>", eos_token="</s>", unk_token="<unk>")
+    fast.chat_template = chat
+    return fast
+
+
+def words(ids: list[int]) -> list[str]:
+    return [WORDS[i] for i in ids]
+
+
+LLAMA = tokenizer(adds_bos=True, chat=CHAT)
+QWEN = tokenizer(adds_bos=False, chat=CHAT_WITHOUT_BOS)
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+@pytest.mark.parametrize(("family", "leading"), [(LLAMA, 1), (QWEN, 0)], ids=["adds a BOS", "adds none"])
+def test_the_number_of_leading_bos_is_the_familys_own(family: Any, leading: int, template: str) -> None:
+    ids = prompt_ids(family, template, "How ?")
+    assert ids.count(BOS) == leading
+    assert ids[:1] == [BOS] or leading == 0
+    pair = tokenise_pair(family, template, "How ?", "So .", 100)
+    assert pair.ids.count(BOS) == leading
+
+
+def test_the_chat_template_ends_where_the_answer_begins() -> None:
+    assert words(prompt_ids(LLAMA, "chat", "How ?")) == ["<s>", "user", ":", "How", "?", "bot", ":"]
+
+
+def test_the_plain_templates() -> None:
+    assert prompt_ids(QWEN, "plain", "How ? ") == QWEN("How ? \n")["input_ids"]
+    text = ALPACA.format(instruction="How ?")
+    assert text.endswith("### Instruction:\nHow ?\n\n### Response:\n")
+    assert prompt_ids(LLAMA, "alpaca", "How ?") == LLAMA(text)["input_ids"]
+
+
+def test_an_instruction_with_braces_is_text() -> None:
+    assert prompt_ids(QWEN, "alpaca", "{x} {0}") == QWEN(ALPACA.replace("{instruction}", "{x} {0}"))["input_ids"]
+
+
+def test_a_tokenizer_without_a_chat_template_is_the_users_to_mend() -> None:
+    with pytest.raises(UserError, match="has no chat template: use alpaca or plain"):
+        prompt_ids(tokenizer(adds_bos=True), "chat", "How ?")
+    assert prompt_ids(tokenizer(adds_bos=True), "plain", "How ?")[0] == BOS
+
+
+def test_a_pair_is_the_prompt_the_answer_and_one_end_of_sequence() -> None:
+    pair = tokenise_pair(LLAMA, "chat", "How ?", "So .", 100)
+    assert words(pair.ids) == ["<s>", "user", ":", "How", "?", "bot", ":", "So", ".", "</s>"]
+    assert (pair.prompt_tokens, pair.cut) == (7, False)
+    assert pair.ids[: pair.prompt_tokens] == prompt_ids(LLAMA, "chat", "How ?")
+
+
+@pytest.mark.parametrize(
+    ("max_tokens", "kept", "prompt_tokens", "cut"),
+    [(11, 10, 7, False), (10, 10, 7, False), (9, 9, 7, True), (8, 8, 7, True), (7, 7, 7, True), (3, 3, 3, True)],
+)
+def test_a_long_pair_is_cut_at_the_end_and_says_so(max_tokens: int, kept: int, prompt_tokens: int, cut: bool) -> None:
+    whole = tokenise_pair(LLAMA, "chat", "How ?", "So .", 100)
+    pair = tokenise_pair(LLAMA, "chat", "How ?", "So .", max_tokens)
+    assert pair.ids == whole.ids[:kept]
+    assert (pair.prompt_tokens, pair.cut) == (prompt_tokens, cut)
+    assert (pair.ids[-1] == EOS) is not cut
+
+
+def test_many_pairs_are_each_alone() -> None:
+    pairs = [("How ?", "So ."), ("So", "How How How")]
+    assert tokenise_pairs(QWEN, "plain", pairs, 9) == [tokenise_pair(QWEN, "plain", *pair, 9) for pair in pairs]
