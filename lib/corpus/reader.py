@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from lib.corpus.example import Example
 from lib.corpus.records import BadRow, records
+from lib.corpus.text import normalise
 from lib.errors import UserError
 from lib.registry import Plugin
 
@@ -77,7 +78,7 @@ def text_of(record: dict[str, Any], key: str) -> str:
     value = record.get(key)
     if not isinstance(value, str):
         raise BadRow(f"{key!r} is {'missing' if value is None else f'no text but {str(value)[:40]!r}'}")
-    if not value.strip():
+    if not normalise(value):
         raise BadRow(f"{key!r} is empty")
     if len(value) > MAX_TEXT_CHARS:
         raise BadRow(f"{key!r} has {len(value)} characters, over {MAX_TEXT_CHARS}")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,7 @@ def records(path: Path) -> Iterator[Record]:
             yield record
     except FileNotFoundError:
         raise UserError(f"{path} does not exist") from None
-    except (UnicodeDecodeError, gzip.BadGzipFile, EOFError):
+    except (UnicodeDecodeError, gzip.BadGzipFile, EOFError, zlib.error):
         raise UserError(f"{path} is not {_kind(name)}: it holds bytes that are no UTF-8 text") from None
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}") from None
@@ -114,7 +115,7 @@ def _csv(path: Path) -> Iterator[Record]:
                 else:
                     yield f"line {reader.line_num}", row
         except csv.Error as error:
-            raise UserError(f"{path}, line {reader.line_num}: not valid CSV ({error})") from None
+            raise UserError(f"{path}, line {reader.reader.line_num}: not valid CSV ({error})") from None
 
 
 def _parquet(path: Path) -> Iterator[Record]:

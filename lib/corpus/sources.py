@@ -26,6 +26,8 @@ def source_files(source: str) -> list[Path]:
         return _builtin(source)
     if "://" in source:
         raise UserError(f"source {source!r}: only local files so far; copy them to a folder and name that")
+    if not source.strip():
+        raise UserError("a source is empty: name a file, a folder, a glob, or builtin:NAME")
     path = Path(source).expanduser()
     try:
         if path.is_file():

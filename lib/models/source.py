@@ -98,7 +98,7 @@ def _hub(text: str, repo: str, revision: str | None, online: bool) -> ModelSourc
 @contextlib.contextmanager
 def _hub_errors(text: str) -> Iterator[None]:
     """What can go wrong with a hub, each as one line with its remedy."""
-    import httpx
+    import httpx2  # what huggingface_hub 2 speaks HTTP with
     from huggingface_hub import errors
 
     try:
@@ -111,7 +111,7 @@ def _hub_errors(text: str) -> Iterator[None]:
         errors.HfHubHTTPError,
         errors.OfflineModeIsEnabled,
         errors.LocalEntryNotFoundError,
-        httpx.HTTPError,
+        httpx2.HTTPError,
         OSError,
     ) as error:
         raise UserError(

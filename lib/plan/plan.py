@@ -211,7 +211,7 @@ class _Planner:
         sweep, found = self.study.sweep, {}
         for spec, budget, wanted in itertools.product(sweep.strategy, sweep.budget, sweep.draw):
             strategy: type[Strategy] = Strategy.find(spec.name)
-            count = resolve_budget(budget, self._benign_rows()) if strategy.uses_budget else 0
+            count = resolve_budget(budget, self.study.benign.limit) if strategy.uses_budget else 0
             draw = wanted if strategy.seeded else 0
             inputs = {"corpus": corpus, "label": label} | ({"embed": embed} if strategy.needs_vectors else {})
             identity = identity_with(
@@ -228,11 +228,6 @@ class _Planner:
                 task={"leaked": self.leaked, "label": spec.label},
             )
         return found
-
-    def _benign_rows(self) -> int:
-        if self.study.benign.limit is None:
-            raise UserError("a budget given as a share needs benign.limit (how many benign rows train)")
-        return self.study.benign.limit
 
     def _mix(self, mixes: dict[str, Node], model: Model, weights: Node, recipe: Recipe, role: str, rows: Node) -> Node:
         """Tokenised rows: one node per (rows, tokenizer, template, length), shared by every cell that uses it."""

@@ -136,7 +136,8 @@ class Engine:
         if adapter is None:  # the base was on disk all along; what can go wrong is a swap back to it
             return canary.check(numbers, self.base, others, self.settings.dtype)
         stored = json.loads((Path(adapter).parent / "canary.json").read_text())
-        return canary.check(numbers, stored["own"], {"the base model": stored["base"], **others}, self.settings.dtype)
+        coarser = "bf16" if "bf16" in (self.settings.dtype, stored["dtype"]) else "fp32"
+        return canary.check(numbers, stored["own"], {"the base model": stored["base"], **others}, coarser)
 
     def _swap(self, adapter: str | None) -> None:
         """Merged weights (or the base's) into the running engine."""

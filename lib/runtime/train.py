@@ -280,7 +280,10 @@ def _train_one(
 
         outcome = train_cell(base, tokenizer, rows, settings, attempt.folder / "adapter", tell)
         write_table(attempt.folder / "training_log.parquet", outcome.log)
-        write_text(attempt.folder / "canary.json", json.dumps({"own": outcome.canary_own, "base": outcome.canary_base}))
+        write_text(
+            attempt.folder / "canary.json",
+            json.dumps({"own": outcome.canary_own, "base": outcome.canary_base, "dtype": job.recipe["dtype"]}),
+        )
         attempt.facts = {
             "rows": {
                 "benign": len(rows.benign),

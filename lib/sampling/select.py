@@ -152,15 +152,14 @@ def card(pool: Pool, selection: pa.Table) -> dict[str, Any]:
     }
 
 
-def resolve_budget(budget: int | str, benign_rows: int) -> int:
+def resolve_budget(budget: int | str, benign_rows: int | None) -> int:
     """A budget as a count; a share of the benign rows is rounded up.
 
     Raises:
-        UserError: a share that comes to no row (there are no benign rows).
+        UserError: a share of a benign set whose size is not fixed by `benign.limit`.
     """
     if isinstance(budget, int):
         return budget
-    count = math.ceil(Fraction(budget.removesuffix("%")) * benign_rows / 100)
-    if count < 1:
-        raise UserError(f"budget {budget} of {benign_rows} benign rows is no row: give a count")
-    return count
+    if benign_rows is None:
+        raise UserError(f"budget {budget} is a share: set benign.limit, the number of benign rows it is a share of")
+    return math.ceil(Fraction(budget.removesuffix("%")) * benign_rows / 100)

@@ -120,8 +120,7 @@ class Store:
         try:
             with storage_errors(self.root):
                 yield attempt
-                (folder / OWNER).unlink()
-                files = sorted(p for p in folder.rglob("*") if p.is_file())
+                files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != OWNER)
                 manifest = {
                     "stage": stage,
                     "key": key,
@@ -138,6 +137,7 @@ class Store:
                     _sync(path)
                 if not _create_once(place / MANIFEST, json.dumps(manifest, indent=1, sort_keys=True)):
                     self._yield_to_winner(stage, key, place, folder, manifest)
+                (folder / OWNER).unlink(missing_ok=True)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
@@ -170,13 +170,16 @@ class Store:
 
     def _sweep(self, place: Path) -> None:
         """Remove attempts of dead processes of this machine. Others are left alone: they may be alive elsewhere."""
+        winner = None
+        with contextlib.suppress(OSError, ValueError):
+            winner = json.loads((place / MANIFEST).read_text()).get("attempt")
         for owner in place.glob(f"*/{OWNER}"):
             try:
                 who = json.loads(owner.read_text())
                 dead = who["host"] == socket.gethostname() and not _alive(int(who["pid"]))
             except (OSError, ValueError, KeyError, TypeError):
                 continue
-            if dead:
+            if dead and owner.parent.name != winner:
                 shutil.rmtree(owner.parent, ignore_errors=True)
 
 

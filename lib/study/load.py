@@ -6,6 +6,7 @@ YAML 1.2 matters: with 1.1 rules `1e-3` is a string and `no` is false. Overrides
 
 from __future__ import annotations
 
+import copy
 import difflib
 import io
 from collections.abc import Sequence
@@ -55,9 +56,10 @@ def read_tree(path: str | Path) -> dict[str, Any]:
 
 def parse_study(tree: dict[str, Any], overrides: Sequence[str] = (), origin: str = "study") -> Study:
     """Type a tree after applying overrides. See `load_study`."""
-    tree = expand_short_forms(tree)
+    tree = expand_short_forms(copy.deepcopy(tree))
     for override in overrides:
         apply_override(tree, override)
+        tree = expand_short_forms(tree)
     try:
         return Study.model_validate(tree)
     except ValidationError as error:
@@ -113,7 +115,7 @@ def apply_override(tree: Any, override: str) -> None:
         last = depth == len(keys) - 1
         where = ".".join(keys[: depth + 1])
         if isinstance(node, list):
-            if not key.isdigit() or int(key) >= len(node):
+            if not key.isdecimal() or not key.isascii() or int(key) >= len(node):
                 raise UserError(
                     f"override {override!r}: {where} is no item of a list of {len(node)} (items count from 0)"
                 )

@@ -16,8 +16,18 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 Name = Annotated[str, Field(pattern=NAME)]
-Positive = Annotated[int, Field(ge=1)]
-Rate = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+
+
+def _no_truth(value: Any) -> Any:
+    """`true` is no number, though Python takes it for 1."""
+    if isinstance(value, bool):
+        raise ValueError("a number is needed, not true or false")
+    return value
+
+
+Integer = Annotated[int, BeforeValidator(_no_truth)]
+Positive = Annotated[Integer, Field(ge=1)]
+Count = Annotated[Integer, Field(ge=0)]
 Types = Literal["T1", "T2", "T3", "T4"]
 
 
@@ -56,7 +66,7 @@ class Benign(Corpus):
 
     limit: Positive | None = None
     """How many rows train (None: all that are not held out). The first ones by id."""
-    holdout: Annotated[int, Field(ge=0)] = 32
+    holdout: Count = 32
     """Rows kept out of training; every cell's held-out loss is measured on these same rows."""
 
 
@@ -88,7 +98,7 @@ class Clusters(Part):
     """How many clusters."""
     iterations: Positive = 25
     """Lloyd iterations."""
-    seed: int = 0
+    seed: Integer = 0
     """Seed of the start."""
 
 
@@ -136,7 +146,7 @@ class Strategy(Part):
 
     @model_validator(mode="after")
     def _alias(self) -> Strategy:
-        if self.name.endswith("_b") and self.types is None:
+        if self.name.endswith("_b") and self.types in (None, ["T1"]):
             object.__setattr__(self, "name", self.name.removesuffix("_b"))
             object.__setattr__(self, "types", ["T1"])
         if self.types is not None:
@@ -154,10 +164,10 @@ class Strategy(Part):
 def _budget(value: Any) -> Any:
     """Accept a count (48) or a share of the benign rows ("0.5%")."""
     if isinstance(value, str) and value.strip().endswith("%"):
-        share = float(value.strip().removesuffix("%"))
-        if not 0 < share <= 100:
+        share = value.strip().removesuffix("%").strip()
+        if not 0 < float(share) <= 100:
             raise ValueError(f"a share is more than 0% and at most 100%, not {value!r}")
-        return f"{share:g}%"
+        return f"{share}%"
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise ValueError(f"a budget is a count of rows (48) or a share of the benign rows ('0.5%'), not {value!r}")
     return value
@@ -176,9 +186,9 @@ class Sweep(Part):
     """Strategies to compare."""
     budget: Annotated[list[Budget], BeforeValidator(_as_list), Field(min_length=1)] = [48]
     """How many safety rows."""
-    draw: Annotated[list[Annotated[int, Field(ge=0)]], BeforeValidator(_as_list), Field(min_length=1)] = [0]
+    draw: Annotated[list[Count], BeforeValidator(_as_list), Field(min_length=1)] = [0]
     """Seeded repetitions of the selection."""
-    seed: Annotated[list[Annotated[int, Field(ge=0)]], BeforeValidator(_as_list), Field(min_length=1)] = [0]
+    seed: Annotated[list[Count], BeforeValidator(_as_list), Field(min_length=1)] = [0]
     """Seeds of the training: adapter initialisation, dropout, order."""
 
     @property
@@ -188,7 +198,9 @@ class Sweep(Part):
 
     @model_validator(mode="after")
     def _axes(self) -> Sweep:
-        for path in self.recipe_axes:
+        for path, values in self.recipe_axes.items():
+            if not values:
+                raise ValueError(f"axis {path!r} has no values")
             if not path.startswith(RECIPE_AXIS):
                 raise ValueError(f"unknown axis {path!r}: strategy, budget, draw, seed, or a path like recipe.lr")
         return self
@@ -224,13 +236,13 @@ class Recipe(Part):
     """Examples per optimizer step over all workers (the global batch)."""
     schedule: Literal["linear", "cosine", "constant"] = "linear"
     """Learning rate after the warm-up."""
-    warmup_steps: Annotated[int, Field(ge=0)] = 0
+    warmup_steps: Count = 0
     """Linear warm-up from 0."""
     weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.0
     """AdamW's decoupled weight decay."""
     clip: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = 1.0
     """Gradient norm is clipped here (None: not at all)."""
-    max_tokens: Annotated[int, Field(ge=8, le=131072)] = 256
+    max_tokens: Annotated[Integer, Field(ge=8, le=131072)] = 256
     """Longer examples are cut at the end of the answer; the number cut is recorded."""
     loss_on: Literal["completion", "all"] = "completion"
     """Which tokens are learned."""
@@ -255,7 +267,7 @@ class Train(Part):
     """Examples per forward pass of one worker; `recipe.batch` is split into these."""
     deepspeed: Literal["zero0", "zero1", "zero2"] = "zero2"
     """DeepSpeed preset."""
-    retries: Annotated[int, Field(ge=0, le=100)] = 2
+    retries: Annotated[Integer, Field(ge=0, le=100)] = 2
     """How often a dead group is started again."""
 
 
@@ -279,7 +291,7 @@ class Prompts(Part):
 class Generation(Part):
     """Decoding."""
 
-    max_tokens: Annotated[int, Field(ge=1, le=32768)] = 128
+    max_tokens: Annotated[Integer, Field(ge=1, le=32768)] = 128
     """New tokens at most; answers cut here are flagged, counted and judged."""
     temperature: Literal[0] = 0
     """Greedy decoding."""
@@ -295,7 +307,7 @@ class Engine(Part):
     on GPUs, swap on CPUs, where vLLM's adapter kernels are about eight times slower."""
     block: Positive = 256
     """Prompts per closed batch. Its membership is fixed, since answers can depend on what shares the batch."""
-    max_model_tokens: Annotated[int, Field(ge=64)] = 1024
+    max_model_tokens: Annotated[Integer, Field(ge=64)] = 1024
     """Longest prompt plus answer."""
     kv_cache_gb: Positive = 1
     """KV cache on a CPU, in whole GiB (placement)."""
@@ -329,7 +341,7 @@ class Evaluate(Part):
 class Cluster(Part):
     """The machines. None of it is identity but `max_gpus` (0 or more: it decides `adapters: auto`)."""
 
-    max_gpus: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"
+    max_gpus: Count | Literal["auto"] = "auto"
     """GPUs the study may use at once; `auto` counts those of this machine. On a cluster that scales from zero, give it."""
     cpus: Positive | Literal["auto"] = "auto"
     """Logical CPUs of a Ray started here (`auto`: the machine's, at least 4). A running cluster has its own."""

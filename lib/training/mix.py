@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 import pyarrow as pa
@@ -73,7 +74,7 @@ def make_schedule(
     there; with a fractional number of epochs it stops inside an epoch.
     """
     rows = benign + safety
-    total = steps * batch if steps is not None else math.ceil(rows * float(epochs or 0))
+    total = steps * batch if steps is not None else math.ceil(rows * Fraction(str(epochs or 0)))
     passes = math.ceil(total / rows)
     stream = np.concatenate([mix_order(benign, safety, seed, epoch) for epoch in range(passes)])[:total]
     return Schedule([stream[start : start + batch] for start in range(0, total, batch)], rows)

@@ -88,7 +88,6 @@ def test_a_text_that_is_none(value: Any, reason: str) -> None:
     assert str(error.value) == reason
 
 
-@pytest.mark.xfail(strict=True, reason="reader.py: text_of looks at the raw text, which normalising then empties")
 @pytest.mark.parametrize("text", ["\u200b", "\x00", "\ufeff \u2060"])
 def test_a_text_that_normalising_empties_is_empty(text: str) -> None:
     with pytest.raises(BadRow, match="'t' is empty"):

@@ -162,7 +162,6 @@ FAULTS = [
     (errors.RevisionNotFoundError("no", response=status(404)), "is not on the hub (a private one needs HF_TOKEN)"),
     pytest.param(
         httpx2.ConnectError("no name"), "the hub cannot be reached from here (ConnectError)",
-        marks=pytest.mark.xfail(strict=True, reason="source.py: huggingface_hub 2.4 raises httpx2's errors, not httpx's"),
     ),
 ]  # fmt: skip
 

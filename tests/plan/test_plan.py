@@ -317,21 +317,17 @@ def test_two_models_have_their_own_cells_and_one_selection(folder: Path, tmp_pat
         (["models.0.source=/no/such/model"], "model source '/no/such/model' is no folder"),
         (["categories.from=nearest", "references=null"], "the study has no references: add labelled rows"),
         (["categories.from=nearest", "behavior.harmful_request=categories"], "says nothing with categories.from: nearest"),
-        (["sweep.budget=5%", "benign.limit=null"], "a budget given as a share needs benign.limit"),
+        (["sweep.budget=5%", "benign.limit=null"], "budget 5% is a share: set benign.limit"),
     ],
 )  # fmt: skip
 def test_a_study_that_cannot_run_is_refused_while_planning(tmp_path: Path, overrides: list[str], said: str) -> None:
     assert said in refused(tmp_path, *overrides)
 
 
-@pytest.mark.xfail(strict=True, reason="plan.py: benign.limit is asked for whatever the budget, so its default fails")
 def test_a_count_needs_no_limit_on_the_benign_rows(tmp_path: Path) -> None:
     assert cells(planned(demo(tmp_path, "benign.limit=null")))[2:] == [("random", 48, 0, 0), ("sss_b", 48, 0, 0)]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="plan.py: an axis without values makes no cell but the base, and nothing is said"
-)
 def test_an_axis_without_values_is_refused(tmp_path: Path) -> None:
     refused(tmp_path, "sweep.recipe.lr=[]")
 

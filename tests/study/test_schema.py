@@ -32,12 +32,10 @@ def test_the_label_of_a_strategy(value: Any, label: str) -> None:
     assert strategy(value).label == label
 
 
-@pytest.mark.xfail(strict=True, reason="schema.py: the suffix is only taken off where no types are given")
 def test_the_alias_with_its_own_types_spelled_out() -> None:
     assert strategy({"name": "sss_b", "types": ["T1"]}) == strategy("sss_b")
 
 
-@pytest.mark.xfail(strict=True, reason="schema.py: a share is rewritten with six digits")
 def test_a_share_keeps_its_digits() -> None:
     assert Sweep.model_validate({"strategy": "none", "budget": "33.33333333%"}).budget == ["33.33333333%"]
 

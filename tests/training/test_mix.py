@@ -94,7 +94,6 @@ def test_a_part_of_an_epoch_is_rounded_up_to_a_row(epochs: float, rows: int, sho
     assert schedule.shown == min(1, shown / rows)
 
 
-@pytest.mark.xfail(strict=True, reason="mix.py: 100 * 1.1 is 110.00000000000001, rounded up to 111")
 def test_a_decimal_number_of_epochs_is_meant_as_written() -> None:
     assert len(rows_of(make_schedule(100, 0, seed=0, batch=4, epochs=1.1, steps=None))) == 110
 

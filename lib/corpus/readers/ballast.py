@@ -7,6 +7,7 @@ from typing import Any
 from lib.corpus.example import Example
 from lib.corpus.reader import Reader, flag_of, text_of
 from lib.corpus.records import BadRow
+from lib.corpus.text import normalise
 
 
 class Ballast(Reader):
@@ -23,7 +24,7 @@ class Ballast(Reader):
             source=source,
             instruction=text_of(record, "instruction"),
             response=text_of(record, "response"),
-            categories=tuple(sorted(set(categories))),
+            categories=tuple(sorted({name for c in categories if (name := normalise(c))})),
             is_safe=flag_of(record, "is_safe"),
             harmful_request=flag_of(record, "harmful_request"),
             refusal=flag_of(record, "refusal"),

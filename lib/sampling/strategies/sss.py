@@ -28,7 +28,7 @@ class Stratified(Strategy):
         for row in pool:
             for category in row.categories:
                 members[category].append(row)
-        share = budget // len(members)
+        share = budget // max(1, len(members))
         picks: list[Pick] = []
         taken: set[str] = set()
         for category in sorted(members, key=lambda name: (len(members[name]), name)):
