@@ -73,24 +73,17 @@ def run_stage(stage: str, missing: list[Node], plan: Plan, session: Session, loo
         from lib.runtime import engines
 
         engines.generate(session, lookup, plan.cells, plan.study)
+    elif stage == "judge":  # text work of milliseconds: not worth a process, and a new judge must not start Ray
+        from lib.runtime.steps import make_step, run_step
+
+        for node in missing:
+            run_step(node.title, make_step(lookup, node))
+        progress.say(f"judge: {len(missing)} sets of answers judged")
     else:
-        from lib.runtime.steps import run_step, run_steps
+        from lib.runtime.steps import run_steps
 
-        if stage == "judge":  # pure text work: not worth a process, and it must not start Ray
-            for node in missing:
-                _judge_here(node, lookup)
-            progress.say(f"judge: {len(missing)} sets of answers judged")
-            return
-        for done, (title, outcome) in enumerate(run_steps(session, lookup, missing, session.threads), start=1):
+        for done, (title, outcome) in enumerate(run_steps(session, lookup, missing), start=1):
             progress.say(f"{stage} {done} of {len(missing)}: {title}: {outcome}")
-        del run_step
-
-
-def _judge_here(node: Node, lookup: Lookup) -> None:
-    from lib.runtime.steps import Step, judge_step
-
-    folders = {role: lookup.folder(given) for role, given in node.inputs.items()}
-    judge_step(Step(lookup.store, node.stage, str(node.key), dict(node.identity or {}), node.task, folders))
 
 
 def _train(missing: list[Node], plan: Plan, session: Session, lookup: Lookup) -> None:

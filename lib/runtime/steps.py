@@ -43,14 +43,16 @@ class Step:
     """Result folders of the inputs, by role."""
 
 
-def run_steps(session: Session, lookup: Lookup, nodes: list[Node], threads: int = 1) -> Iterator[tuple[str, str]]:
-    """Run one task per node; yields (title, outcome) as they finish."""
-    calls = []
-    for node in nodes:
-        folders = {role: lookup.folder(given) for role, given in node.inputs.items()}
-        step = Step(lookup.store, node.stage, str(node.key), dict(node.identity or {}), node.task, folders)
-        calls.append((node.title, step))
-    yield from session.run_tasks(run_step, calls, threads=threads)
+def make_step(lookup: Lookup, node: Node) -> Step:
+    """The step of a node whose inputs are there."""
+    folders = {role: lookup.folder(given) for role, given in node.inputs.items()}
+    return Step(lookup.store, node.stage, str(node.key), dict(node.identity or {}), node.task, folders)
+
+
+def run_steps(session: Session, lookup: Lookup, nodes: list[Node]) -> Iterator[tuple[str, str]]:
+    """Run one Ray task per node; yields (title, outcome) as they finish."""
+    calls = [(node.title, make_step(lookup, node)) for node in nodes]
+    yield from session.run_tasks(run_step, calls, threads=session.threads)
 
 
 def run_step(title: str, step: Step) -> tuple[str, str]:

@@ -171,7 +171,7 @@ class Store:
     def _sweep(self, place: Path) -> None:
         """Remove attempts of dead processes of this machine. Others are left alone: they may be alive elsewhere."""
         winner = None
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # a damaged manifest names no winner
             winner = json.loads((place / MANIFEST).read_text()).get("attempt")
         for owner in place.glob(f"*/{OWNER}"):
             try:

@@ -9,6 +9,7 @@ see `lib/plan`), and those that only say where and how the work is placed (`trai
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
@@ -167,7 +168,7 @@ def _budget(value: Any) -> Any:
         share = value.strip().removesuffix("%").strip()
         if not 0 < float(share) <= 100:
             raise ValueError(f"a share is more than 0% and at most 100%, not {value!r}")
-        return f"{share}%"
+        return f"{Decimal(share).normalize():f}%"
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise ValueError(f"a budget is a count of rows (48) or a share of the benign rows ('0.5%'), not {value!r}")
     return value
