@@ -9,37 +9,13 @@ see `lib/plan`), and those that only say where and how the work is placed (`trai
 
 from __future__ import annotations
 
-from decimal import Decimal
 from pathlib import PurePosixPath
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
-Name = Annotated[str, Field(pattern=NAME)]
-
-
-def _no_truth(value: Any) -> Any:
-    """`true` is no number, though Python takes it for 1."""
-    if isinstance(value, bool):
-        raise ValueError("a number is needed, not true or false")
-    return value
-
-
-Integer = Annotated[int, BeforeValidator(_no_truth)]
-Positive = Annotated[Integer, Field(ge=1)]
-Count = Annotated[Integer, Field(ge=0)]
-Types = Literal["T1", "T2", "T3", "T4"]
-
-
-class Part(BaseModel):
-    """Base of every part of a study: frozen, no unknown keys, field doc strings kept."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True)
-
-
-def _as_list(value: Any) -> Any:
-    return value if isinstance(value, list) else [value]
+from lib.study.part import Count, Integer, Name, Part, Positive, as_list
+from lib.study.sweep import Sweep
 
 
 class Source(Part):
@@ -54,7 +30,7 @@ class Source(Part):
 class Corpus(Part):
     """A pool of instruction-response pairs. `{source, format}` and a bare list are short for `{sources: [...]}`."""
 
-    sources: Annotated[list[Source], BeforeValidator(_as_list), Field(min_length=1)]
+    sources: Annotated[list[Source], BeforeValidator(as_list), Field(min_length=1)]
     """Read in this order; of two equal pairs the first is kept."""
     on_bad_row: Literal["fail", "skip"] = "fail"
     """`fail` stops at the first malformed row; `skip` writes it to `rejects.parquet` with its reason."""
@@ -130,81 +106,6 @@ class Model(Part):
     """`package:NAME`, a folder, or a hub id with its revision, `org/name@revision`."""
     template: Literal["chat", "alpaca", "plain"] = "chat"
     """How an instruction becomes a prompt: the tokenizer's chat template, Alpaca's text, or the instruction alone."""
-
-
-class Strategy(Part):
-    """A sampling strategy and its filter. A bare name is accepted."""
-
-    name: str
-    """`none`, `random`, `sss`, ...; `sss_b` stands for `{name: sss, types: [T1]}`."""
-    types: list[Types] | None = None
-    """Only rows of these behavior types are candidates (None: all)."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _short_form(cls, value: Any) -> Any:
-        return {"name": value} if isinstance(value, str) else value
-
-    @model_validator(mode="after")
-    def _alias(self) -> Strategy:
-        if self.name.endswith("_b") and self.types in (None, ["T1"]):
-            object.__setattr__(self, "name", self.name.removesuffix("_b"))
-            object.__setattr__(self, "types", ["T1"])
-        if self.types is not None:
-            object.__setattr__(self, "types", sorted(set(self.types)))
-        return self
-
-    @property
-    def label(self) -> str:
-        """The name used in tables and file names: `sss`, `sss_b`, `sss-T2`."""
-        if self.types is None:
-            return self.name
-        return f"{self.name}_b" if self.types == ["T1"] else f"{self.name}-{'-'.join(self.types)}"
-
-
-def _budget(value: Any) -> Any:
-    """Accept a count (48) or a share of the benign rows ("0.5%")."""
-    if isinstance(value, str) and value.strip().endswith("%"):
-        share = value.strip().removesuffix("%").strip()
-        if not 0 < float(share) <= 100:
-            raise ValueError(f"a share is more than 0% and at most 100%, not {value!r}")
-        return f"{Decimal(share).normalize():f}%"
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ValueError(f"a budget is a count of rows (48) or a share of the benign rows ('0.5%'), not {value!r}")
-    return value
-
-
-Budget = Annotated[int | str, BeforeValidator(_budget)]
-RECIPE_AXIS = "recipe."
-
-
-class Sweep(Part):
-    """The axes. Their product are the cells; equal cells are trained once."""
-
-    model_config = ConfigDict(extra="allow")
-
-    strategy: Annotated[list[Strategy], BeforeValidator(_as_list), Field(min_length=1)]
-    """Strategies to compare."""
-    budget: Annotated[list[Budget], BeforeValidator(_as_list), Field(min_length=1)] = [48]
-    """How many safety rows."""
-    draw: Annotated[list[Count], BeforeValidator(_as_list), Field(min_length=1)] = [0]
-    """Seeded repetitions of the selection."""
-    seed: Annotated[list[Count], BeforeValidator(_as_list), Field(min_length=1)] = [0]
-    """Seeds of the training: adapter initialisation, dropout, order."""
-
-    @property
-    def recipe_axes(self) -> dict[str, list[Any]]:
-        """Axes over the recipe, by dotted path (`recipe.lr`)."""
-        return {path: _as_list(values) for path, values in (self.__pydantic_extra__ or {}).items()}
-
-    @model_validator(mode="after")
-    def _axes(self) -> Sweep:
-        for path, values in self.recipe_axes.items():
-            if not values:
-                raise ValueError(f"axis {path!r} has no values")
-            if not path.startswith(RECIPE_AXIS):
-                raise ValueError(f"unknown axis {path!r}: strategy, budget, draw, seed, or a path like recipe.lr")
-        return self
 
 
 class Lora(Part):
@@ -321,9 +222,9 @@ class Engine(Part):
 class Evaluate(Part):
     """What is asked of every cell and who judges it."""
 
-    prompts: Annotated[list[Prompts], BeforeValidator(_as_list), Field(min_length=1)]
+    prompts: Annotated[list[Prompts], BeforeValidator(as_list), Field(min_length=1)]
     """Prompt sets."""
-    judges: Annotated[list[str], BeforeValidator(_as_list), Field(min_length=1)] = ["keyword:qi29"]
+    judges: Annotated[list[str], BeforeValidator(as_list), Field(min_length=1)] = ["keyword:qi29"]
     """Judges, `NAME[:OPTION]`; the first gives the headline."""
     generation: Generation = Generation()
     """Decoding."""
@@ -375,7 +276,7 @@ class Study(Part):
     """Labelers."""
     selection: Selection = Selection()
     """Rules of the pool."""
-    models: Annotated[list[Model], BeforeValidator(_as_list), Field(min_length=1)]
+    models: Annotated[list[Model], BeforeValidator(as_list), Field(min_length=1)]
     """Models to fine-tune."""
     sweep: Sweep
     """Axes."""

@@ -182,7 +182,7 @@ def test_a_share_is_rounded_up_exactly(budget: int | str, benign: int, count: in
 
 
 def test_a_share_of_nothing_is_an_error() -> None:
-    with pytest.raises(UserError, match="budget 5% is a share: set benign.limit"):
+    with pytest.raises(UserError, match=r"budget 5% is a share: set benign\.limit"):
         resolve_budget("5%", None)
 
 

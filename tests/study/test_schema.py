@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from lib.study.schema import Strategy, Study, Sweep
+from lib.study.schema import Study
+from lib.study.sweep import Strategy, Sweep
 
 
 def strategy(value: Any) -> Strategy:
