@@ -29,4 +29,5 @@ class Part(BaseModel):
 
 
 def as_list(value: Any) -> Any:
+    """A single value as a list of one; anything else as it is."""
     return value if isinstance(value, list) else [value]
