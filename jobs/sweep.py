@@ -12,7 +12,7 @@ def work(arguments: Sequence[str]) -> int:
     """Parse, plan, print or run."""
     options = parser("sweep", __doc__ or "")
     options.add_argument("--dry-run", action="store_true", help="print what is there and what would run; touch nothing")
-    given = options.parse_args(arguments)
+    given = options.parse_intermixed_args(arguments)
     study = read_study(given)
     if given.dry_run:
         from lib.plan import Lookup, make_plan

@@ -70,7 +70,7 @@ def run_until(job: str, what: str, stage: str) -> Callable[[Sequence[str]], int]
     """The work of a job that runs a study up to one stage."""
 
     def work(arguments: Sequence[str]) -> int:
-        study = read_study(parser(job, what).parse_args(arguments))
+        study = read_study(parser(job, what).parse_intermixed_args(arguments))
         from lib.progress import Progress
         from lib.runtime.pipeline import run, study_folder
 

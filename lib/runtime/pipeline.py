@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import shlex
-import sys
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -37,6 +36,8 @@ def run(study: Study, progress: Progress, *, until: str = STAGES[-1]) -> tuple[P
         RetriableError: the machine failed more often than was allowed.
     """
     lookup = Lookup(Store(study.storage))
+    make_plan(study, lookup)  # what is wrong with the study is said before anything is written
+    lookup.store.prepare()
     with Session(study.cluster, progress) as session:
         for stage in STAGES[: STAGES.index(until) + 1]:
             plan = make_plan(study, lookup, online=True)
@@ -119,14 +120,14 @@ def write_selections(plan: Plan, lookup: Lookup) -> None:
                 )
 
 
-def report(plan: Plan, lookup: Lookup, arguments: Sequence[str] = ()) -> str:
+def report(plan: Plan, lookup: Lookup, arguments: Sequence[str]) -> str:
     """Write results, summary and report of a finished plan; returns the text to print."""
     from lib.reporting import text_table, write_report
     from lib.reporting.summary import make_summary
     from lib.statistics.results import make_results
 
     folder = study_folder(plan.study)
-    command = shlex.join(["python", "-m", "jobs.sweep", *(arguments or sys.argv[1:])])
+    command = shlex.join(["python", "-m", "jobs.sweep", *arguments])
     with storage_errors(Path(plan.study.storage)):
         results = make_results(plan, lookup)
         summary = make_summary(plan, lookup, command)

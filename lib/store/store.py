@@ -142,6 +142,18 @@ class Store:
             shutil.rmtree(folder, ignore_errors=True)
             raise
 
+    def prepare(self) -> None:
+        """Make the root, and make sure that it can be written, before anything is started.
+
+        Raises:
+            UserError: it cannot.
+        """
+        with storage_errors(self.root):
+            self.root.mkdir(parents=True, exist_ok=True)
+            probe = self.root / f".probe-{uuid.uuid4().hex[:12]}"
+            probe.write_text("")
+            probe.unlink()
+
     @contextlib.contextmanager
     def scratch(self) -> Iterator[Path]:
         """A folder on the shared storage for what nobody reads later; those of dead processes of this machine are removed."""
