@@ -20,7 +20,9 @@ def work(arguments: Sequence[str]) -> int:
     plan = make_plan(study, lookup)
     missing = [node for node in plan.all_nodes() if not lookup.have(node)]
     if missing:
-        raise UserError(f"{len(missing)} results are missing, first {missing[0].stage} {missing[0].title}: run jobs.sweep")
+        raise UserError(
+            f"{len(missing)} results are missing, first {missing[0].stage} {missing[0].title}: run jobs.sweep"
+        )
     print(report(plan, lookup, arguments))
     return 0
 

@@ -156,30 +156,37 @@ class Engine:
         if not self.llm.reset_prefix_cache():
             raise RetriableError("the engine would not reset its prefix cache")
 
-    def _generate(self, ids: Sequence[Sequence[int]], adapter: str | None, **sampling: Any) -> list[Any]:
-        from vllm import SamplingParams
-
+    def _generate(self, ids: Sequence[Sequence[int]], adapter: str | None, sampling: Any) -> list[Any]:
+        """Outputs of one closed batch, from an empty prefix cache."""
         lora = None
         if adapter is not None:
             from vllm.lora.request import LoRARequest
 
-            number = int(Path(adapter).parent.parent.name[:7], 16) + 1
-            lora = LoRARequest(Path(adapter).parent.parent.name, number, adapter)
+            cell = Path(adapter).parent.parent.name
+            lora = LoRARequest(cell, int(cell[:7], 16) + 1, adapter)
         self._reset_cache()
-        found: list[Any] = self.llm.generate(
-            [{"prompt_token_ids": list(sequence)} for sequence in ids],
-            SamplingParams(temperature=0, **sampling),
-            use_tqdm=False,
-            lora_request=lora,
-        )
+        prompts = [{"prompt_token_ids": list(sequence)} for sequence in ids]
+        found: list[Any] = self.llm.generate(prompts, sampling, use_tqdm=False, lora_request=lora)
         return found
 
     def _log_probabilities(self, sequences: Sequence[Sequence[int]], adapter: str | None) -> list[list[float]]:
-        outputs = self._generate(sequences, adapter, max_tokens=1, prompt_logprobs=0)
-        return [
-            [position[token].logprob for token, position in zip(ids[1:], output.prompt_logprobs[1:], strict=True)]
-            for ids, output in zip(sequences, outputs, strict=True)
+        """log p of every token but the first: each prefix is asked for one token, and only the next one is allowed.
+
+        vLLM reports log-probabilities from before that restriction. Asking for those of the prompt would be one request a
+        sequence, but fails on a CPU as soon as an adapter is in the row.
+        """
+        from vllm import SamplingParams
+
+        asked = [(ids[:k], ids[k]) for ids in sequences for k in range(1, len(ids))]
+        sampling = [
+            SamplingParams(temperature=0, max_tokens=1, logprobs=0, allowed_token_ids=[token]) for _, token in asked
         ]
+        outputs = self._generate([prefix for prefix, _ in asked], adapter, sampling)
+        numbers = iter(
+            float(output.outputs[0].logprobs[0][token].logprob)
+            for output, (_, token) in zip(outputs, asked, strict=True)
+        )
+        return [[next(numbers) for _ in ids[1:]] for ids in sequences]
 
     def _answer_one(self, job: AnswerJob, adapter: str | None, checked: canary.CanaryResult) -> int:
         ids = [prompt_ids(self.tokenizer, job.template, text) for text, _, _ in job.prompts]
@@ -189,10 +196,13 @@ class Engine:
                 f"a prompt and its answer take {longest} tokens, over evaluate.engine.max_model_tokens "
                 f"{self.settings.max_model_tokens}: raise it"
             )
+        from vllm import SamplingParams
+
+        sampling = SamplingParams(temperature=0, max_tokens=job.max_tokens)
         rows = []
         with self.store.attempt("generate", job.key, job.identity) as attempt:
             for block in blocks(len(ids), job.block):
-                outputs = self._generate([ids[i] for i in block], adapter, max_tokens=job.max_tokens)
+                outputs = self._generate([ids[i] for i in block], adapter, sampling)
                 for i, output in zip(block, outputs, strict=True):
                     text, kind, categories = job.prompts[i]
                     said = output.outputs[0]
