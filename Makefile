@@ -14,11 +14,11 @@ TORCH_INDEX := $(if $(filter cpu,$(EXTRA)),$(if $(UV_FIND_LINKS),,--torch-backen
 
 setup: $(STAMP)
 
-$(STAMP): pyproject.toml constraints.txt
+$(STAMP): pyproject.toml constraints-$(EXTRA).txt
 	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] < (3, 13) else "Python 3.11 or 3.12 is needed: make PYTHON=python3.11 ...")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet 'uv>=0.8'
-	$(BIN)/uv pip install --quiet --python $(BIN)/python $(TORCH_INDEX) -c constraints.txt -e '.[$(EXTRA),dev]'
+	$(BIN)/uv pip install --quiet --python $(BIN)/python $(TORCH_INDEX) -c constraints-$(EXTRA).txt -e '.[$(EXTRA),dev]'
 	$(BIN)/python -m lib.training.prepare
 	touch $@
 
