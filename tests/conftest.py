@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from lib.progress import Progress
+from lib.runtime.session import Session
+from lib.study.schema import Cluster
 from tests.tiny_models import make_model
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -42,3 +45,14 @@ def real_data() -> Path:
     if not DATA.is_dir():
         pytest.skip(f"no real data at {DATA.name}: it is not part of the project")
     return DATA
+
+
+@pytest.fixture(scope="session")
+def ray_session() -> Iterator[Session]:
+    """One local Ray with 4 logical CPUs for every in-process test that needs one."""
+    import io
+
+    cluster = Cluster(max_gpus=0, cpus=4)
+    with Session(cluster, Progress(io.StringIO())) as session:
+        session.start()
+        yield session

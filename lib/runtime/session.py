@@ -66,6 +66,7 @@ class Session:
         os.environ.setdefault("RAY_TRAIN_V2_ENABLED", "1")
         os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")  # Tune would draw its own tables over our lines
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")  # Ctrl-C is ours: Tune would end its fit and go on
         import logging
 
         import ray
@@ -146,6 +147,6 @@ def _user_error_behind(error: BaseException) -> UserError | None:
     while cause is not None and id(cause) not in seen:
         seen.add(id(cause))
         if type(cause) is UserError:
-            return UserError(str(cause))
+            return UserError(str(cause).splitlines()[0])  # one line by contract; Ray Data adds advice of its own
         cause = getattr(cause, "cause", None) or cause.__cause__ or cause.__context__
     return None
