@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from lib.files import write_table
 from lib.generation.answers import GENERATIONS, answer_row, blocks
 from lib.models.prompt import load_tokenizer, prompt_ids
 from lib.plan import Cell, Lookup, Node
+from lib.progress import duration
 from lib.runtime.session import Session, remote_errors
 from lib.store import Store
 from lib.training import canary
@@ -284,7 +286,7 @@ def _drain(
         progress.say("generate: engine ready")
         queue, done = list(todo), 0
         running: dict[Any, tuple[Any, Cell, list[Node]]] = {}
-        idle, deaths = list(engines), 0
+        idle, deaths, begun = list(engines), 0, time.monotonic()
         while queue or running:
             while queue and idle:
                 cell, nodes = queue.pop(0)
@@ -308,7 +310,11 @@ def _drain(
             idle.append(engine)
             done += 1
             canary_text = "" if cell.train is None else f", canary {said['canary']} ({said['distance']:.3f} nats)"
-            progress.say(f"generate {done} of {len(todo)} cells: {cell.label}, {said['tokens']} tokens{canary_text}")
+            left = duration((len(todo) - done) * (time.monotonic() - begun) / done)
+            told = f"{cell.label}, {said['tokens']} tokens{canary_text}"
+            progress.say(
+                f"generate {done} of {len(todo)} cells: {told}" + (f", {left} left" if done < len(todo) else "")
+            )
     finally:
         for engine in engines:
             ray.kill(engine)
