@@ -14,8 +14,6 @@ from lib.corpus.example import Example
 from lib.errors import UserError
 from lib.registry import Plugin
 
-QUESTIONS = ("refusal", "harmful_request")
-
 
 class Labeler(Plugin):
     """Answers `question` in `answers` for a batch of examples.
