@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from tests.conftest import ROOT
 
@@ -54,3 +59,48 @@ def run_job(job: str, *arguments: object, timeout_s: float = 600, **environment:
         output, _ = process.communicate()
         raise AssertionError(f"jobs.{job} did not end in {timeout_s} s:\n{output[-4000:]}") from None
     return process.returncode, output
+
+
+@dataclass
+class Head:
+    """A running local cluster and the environment to talk to it."""
+
+    env: dict[str, str]
+
+    def script(self, verb: str) -> subprocess.CompletedProcess[str]:
+        """`cluster/local.sh <verb>`."""
+        return subprocess.run(
+            ["cluster/local.sh", verb], cwd=ROOT, env=self.env, text=True, capture_output=True, timeout=180, check=False
+        )
+
+    def submit(self, *command: str, timeout_s: float = 600) -> subprocess.CompletedProcess[str]:
+        """`ray job submit` of the working folder, followed to its end."""
+        ray = Path(sys.executable).with_name("ray")
+        return subprocess.run(
+            [str(ray), "job", "submit", "--working-dir", ".", "--", *command],
+            cwd=ROOT, env=self.env, text=True, capture_output=True, timeout=timeout_s, check=False,
+        )  # fmt: skip
+
+
+@dataclass
+class Run:
+    """A finished run of the tiny study."""
+
+    study: Path
+    storage: Path
+    output: str
+
+    @property
+    def folder(self) -> Path:
+        return self.storage / "studies" / "tiny"
+
+    def results(self) -> pa.Table:
+        return pq.read_table(self.folder / "results.parquet")
+
+    def tokens(self) -> dict[str, list[list[int]]]:
+        """key -> the token ids of every answer, over all generate artifacts."""
+        found = {}
+        for manifest in (self.storage / "artifacts" / "generate").glob("*/manifest.json"):
+            attempt = manifest.parent / json.loads(manifest.read_text())["attempt"]
+            found[manifest.parent.name] = pq.read_table(attempt / "generations.parquet")["tokens"].to_pylist()
+        return found

@@ -1,7 +1,7 @@
 """The mix stage on Ray Data: the rows of every mix, tokenised in one pipeline.
 
 Each mix is a group that writes its own files into its attempt (atomically, so a retried group does no harm) and sends
-back one row of counts.
+back one row of counts. Few rows go through the same functions in the driver: a shuffle starts a process per group.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from lib.errors import UserError
 from lib.files import write_table
 from lib.models.prompt import load_tokenizer, tokenise_pairs
 from lib.plan import Lookup, Node
-from lib.runtime.session import Session, remote_errors
+from lib.runtime.session import SMALL_ROWS, Session, remote_errors
 from lib.store import Attempt
 from lib.training.benign import benign_rows
 from lib.training.mix import TOKENS, tokens_digest
@@ -29,9 +29,6 @@ from lib.training.mix import TOKENS, tokens_digest
 
 def mix(session: Session, lookup: Lookup, nodes: list[Node]) -> str:
     """Tokenise the rows of every node in one pipeline: `train.parquet` and `holdout.parquet` (schema `TOKENS`)."""
-    import ray
-
-    session.start()
     with ExitStack() as stack:
         attempts: list[Attempt] = []
         items = []
@@ -53,15 +50,8 @@ def mix(session: Session, lookup: Lookup, nodes: list[Node]) -> str:
                     "leaked": str(lookup.folder(node.inputs["leakage"])) if "leakage" in node.inputs else "",
                 }
             )
-        done = (
-            ray.data.from_items(items, override_num_blocks=len(items))
-            .map_batches(_load_rows, batch_size=1, batch_format="pandas")
-            .map_batches(_tokenise, batch_size=1024, batch_format="pyarrow")
-            .groupby("node", num_partitions=len(items))
-            .map_groups(_write_tokens, batch_format="pyarrow")
-        )
-        with remote_errors():
-            counts = {row["node"]: row for row in done.take_all()}
+        rows = sum((lookup.facts(node.inputs["rows"]) or {}).get("rows", 0) for node in nodes)
+        counts = {row["node"]: row for row in (_here(items) if rows <= SMALL_ROWS else _on_ray_data(session, items))}
         for index, attempt in enumerate(attempts):
             row = counts.get(index, dict.fromkeys(("train", "holdout", "cut", "mute", "leaked", "tokens"), 0))
             for part in ("train", "holdout"):
@@ -80,6 +70,30 @@ def mix(session: Session, lookup: Lookup, nodes: list[Node]) -> str:
     return ", ".join(f"{node.title}: {a.facts['rows']} rows" for node, a in zip(nodes, attempts, strict=True))
 
 
+def _here(items: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Every mix, one after the other, in this process; yields counts."""
+    for item in items:
+        rows = pa.concat_tables(_tokenise(part) for part in _rows_of(item))
+        if rows.num_rows:
+            yield from _write_tokens(rows).to_pylist()
+
+
+def _on_ray_data(session: Session, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same, spread over the cluster."""
+    import ray
+
+    session.start()
+    done = (
+        ray.data.from_items(items, override_num_blocks=len(items))
+        .map_batches(_load_rows, batch_size=1, batch_format="pandas")
+        .map_batches(_tokenise, batch_size=1024, batch_format="pyarrow")
+        .groupby("node", num_partitions=len(items))
+        .map_groups(_write_tokens, batch_format="pyarrow")
+    )
+    with remote_errors():
+        return done.take_all()  # type: ignore[no-any-return]
+
+
 WORK = pa.schema(
     [
         ("node", pa.int32()), ("order", pa.int64()), ("part", pa.string()), ("id", pa.string()),
@@ -90,25 +104,29 @@ WORK = pa.schema(
 
 
 def _load_rows(batch: Any) -> Iterator[pa.Table]:
-    """The rows of one node, benign ones split into training rows and held-out rows."""
     for item in batch.to_dict("records"):
-        leaked = 0
-        if item["role"] == "benign":
-            found = benign_rows(
-                Path(item["rows"]), ["id", "instruction", "response"],
-                leaked=Path(item["leaked"]) if item["leaked"] else None,
-                limit=item["limit"] or None, holdout=item["holdout"],
-            )  # fmt: skip
-            leaked, parts = found.leaked, [("train", found.train), ("holdout", found.holdout)]
-        else:
-            parts = [("train", pq.read_table(Path(item["rows"]) / "selection.parquet"))]
-        for part, rows in parts:
-            n = rows.num_rows
-            constant = {"node": item["node"], "part": part, "leaked": leaked, "model": item["model"]}
-            constant |= {key: item[key] for key in ("template", "max_tokens", "folder")}
-            columns = {name: rows[name] for name in ("id", "instruction", "response")} | {"order": np.arange(n)}
-            columns |= {name: [value] * n for name, value in constant.items()}
-            yield pa.table({name: columns[name] for name in WORK.names}).cast(WORK)
+        yield from _rows_of(item)
+
+
+def _rows_of(item: dict[str, Any]) -> Iterator[pa.Table]:
+    """The rows of one node, benign ones split into training rows and held-out rows."""
+    leaked = 0
+    if item["role"] == "benign":
+        found = benign_rows(
+            Path(item["rows"]), ["id", "instruction", "response"],
+            leaked=Path(item["leaked"]) if item["leaked"] else None,
+            limit=item["limit"] or None, holdout=item["holdout"],
+        )  # fmt: skip
+        leaked, parts = found.leaked, [("train", found.train), ("holdout", found.holdout)]
+    else:
+        parts = [("train", pq.read_table(Path(item["rows"]) / "selection.parquet"))]
+    for part, rows in parts:
+        n = rows.num_rows
+        constant = {"node": item["node"], "part": part, "leaked": leaked, "model": item["model"]}
+        constant |= {key: item[key] for key in ("template", "max_tokens", "folder")}
+        columns = {name: rows[name] for name in ("id", "instruction", "response")} | {"order": np.arange(n)}
+        columns |= {name: [value] * n for name, value in constant.items()}
+        yield pa.table({name: columns[name] for name in WORK.names}).cast(WORK)
 
 
 @lru_cache(maxsize=4)

@@ -73,6 +73,8 @@ class Session:
 
         import ray
 
+        # It tells of the token that it made for a local cluster by itself.
+        logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)
         address = os.environ.get("RAY_ADDRESS")
         inside_job = "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ
         arguments: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.WARNING}

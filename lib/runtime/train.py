@@ -23,6 +23,8 @@ from lib.runtime.session import Session, last_line, remote_errors
 from lib.store import Store
 
 POLL_S = 0.5
+ATTENTION = {"cuda": "sdpa", "cpu": "eager"}
+"""By device: on a CPU, the fused kernel's backward pass in bf16 is slower than the plain products it fuses."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -235,7 +237,9 @@ def _work(config: dict[str, Any]) -> None:
         if dtype not in bases:
             bases.clear()
             kind = torch.bfloat16 if dtype == "bf16" else torch.float32
-            base = AutoModelForCausalLM.from_pretrained(config["model"], dtype=kind, local_files_only=True)
+            base = AutoModelForCausalLM.from_pretrained(
+                config["model"], dtype=kind, local_files_only=True, attn_implementation=ATTENTION[device.type]
+            )
             bases[dtype] = base.to(device)
         try:
             outcome = _train_one(job, bases[dtype], tokenizer, config, rank, world, queue)

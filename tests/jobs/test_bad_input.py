@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from pathlib import Path
 
 import pytest
 
+from lib.errors import UserError
+from lib.progress import Progress
+from lib.runtime.pipeline import run
+from lib.runtime.session import Session
+from lib.study import load_study
 from tests.studies import run_job, write_study
 
 GOOD = {"instruction": "Name a colour.", "response": "Blue is a colour."}
@@ -89,9 +95,18 @@ def test_a_storage_that_is_a_file_is_named(study: Path, tmp_path: Path) -> None:
     assert "cannot be written" in line
 
 
+def stopped(study: Path, *overrides: str) -> str:
+    """Run it in this process up to the selections; what it stops with."""
+    with pytest.raises(UserError) as error:
+        run(load_study(study, overrides), Progress(io.StringIO()), until="sample")
+    return str(error.value)
+
+
 @pytest.mark.ray
 @pytest.mark.engine
-def test_a_bad_row_stops_with_file_and_line_and_is_skipped_on_request(study: Path, tmp_path: Path) -> None:
+def test_a_bad_row_stops_with_file_and_line_and_is_skipped_on_request(
+    study: Path, ray_session: Session, tmp_path: Path
+) -> None:
     """In a running pipeline: rows without a response, and a budget over the pool, keep what was finished."""
     rows = [{**GOOD, "instruction": f"Name colour {i}.", "harmful_request": True, "refusal": False} for i in range(60)]
     rows[57] = {**rows[57], "response": float("nan")}
@@ -107,22 +122,14 @@ def test_a_bad_row_stops_with_file_and_line_and_is_skipped_on_request(study: Pat
     assert "(and 1 more)" in last
     assert "Traceback" not in output
 
-    code, output = run_job("sample", study, *wrong, "corpus.on_bad_row=skip")
-    assert code == 2, output
-    assert (
-        "strategy 'random' needs 500 rows and the eligible pool has 58 (442 short)" in output.strip().splitlines()[-1]
-    )
-    assert "Traceback" not in output
+    skipping = [*wrong, "corpus.on_bad_row=skip"]
+    assert "strategy 'random' needs 500 rows and the eligible pool has 58 (442 short)" in stopped(study, *skipping)
     kept = list((tmp_path / "runs" / "artifacts" / "ingest").glob("*/manifest.json"))
     assert len(kept) >= 2, "a finished stage was lost"
     rejects = [m for m in kept if json.loads(m.read_text())["facts"]["rejected"] == 2]
     assert len(rejects) == 1
-
-    code, output = run_job(
-        "sample", study, *wrong, "corpus.on_bad_row=skip", "sweep.budget=[4]", "sweep.strategy=[sss]"
-    )
-    assert code == 2, output
-    assert "strategy 'sss' needs categories and no row of the pool has one" in output.strip().splitlines()[-1]
+    line = stopped(study, *skipping, "sweep.budget=[4]", "sweep.strategy=[sss]")
+    assert "strategy 'sss' needs categories and no row of the pool has one" in line
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")

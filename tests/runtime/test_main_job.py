@@ -1,6 +1,7 @@
 """The main job as a user runs it, every stage with its real engine on a tiny random-weight model.
 
-One undisturbed run serves the tests of its outputs, of running again, and (as the truth to compare with) of the killed run.
+One undisturbed run, submitted to a cluster, serves the tests of its outputs, of running again, and (as the truth to
+compare with) of the killed run.
 """
 
 from __future__ import annotations
@@ -13,54 +14,17 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
-from tests.studies import run_job, start_job, write_study
+from tests.studies import Run, run_job, start_job, write_study
 
 pytestmark = [pytest.mark.ray, pytest.mark.engine]
 STAGES = (
     "model", "ingest", "embed", "cluster", "near", "label", "cards", "sample", "mix", "train", "generate", "judge",
 )  # fmt: skip
-
-
-@dataclass
-class Run:
-    """A finished run of the tiny study."""
-
-    study: Path
-    storage: Path
-    output: str
-
-    @property
-    def folder(self) -> Path:
-        return self.storage / "studies" / "tiny"
-
-    def results(self) -> pa.Table:
-        return pq.read_table(self.folder / "results.parquet")
-
-    def tokens(self) -> dict[str, list[list[int]]]:
-        """key -> the token ids of every answer, over all generate artifacts."""
-        found = {}
-        for manifest in (self.storage / "artifacts" / "generate").glob("*/manifest.json"):
-            attempt = manifest.parent / json.loads(manifest.read_text())["attempt"]
-            found[manifest.parent.name] = pq.read_table(attempt / "generations.parquet")["tokens"].to_pylist()
-        return found
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory, tiny_llama: Path) -> Run:
-    """The tiny study run once from nothing."""
-    folder = tmp_path_factory.mktemp("undisturbed")
-    study = write_study(folder / "study.yaml", model=tiny_llama, storage=folder / "runs")
-    code, output = run_job("sweep", study)
-    assert code == 0, output[-6000:]
-    return Run(study, folder / "runs", output)
 
 
 def test_every_stage_left_its_artifact(undisturbed: Run) -> None:
@@ -190,9 +154,9 @@ def descendants(pid: int) -> Iterator[psutil.Process]:
             continue
 
 
-def test_killed_worker_engine_and_driver_change_nothing(undisturbed: Run, tmp_path: Path) -> None:
+def test_killed_worker_engine_and_driver_change_nothing(undisturbed: Run, tiny_llama: Path, tmp_path: Path) -> None:
     """SIGKILL of the train worker and the engine inside one run, of the driver twice; the results are the same."""
-    study = write_study(tmp_path / "study.yaml", model=_model_of(undisturbed), storage=tmp_path / "runs")
+    study = write_study(tmp_path / "study.yaml", model=tiny_llama, storage=tmp_path / "runs")
     shared = tmp_path / "runs" / "artifacts"
     for stage in STAGES[1 : STAGES.index("train")]:  # what comes before costs time and is not at risk
         shutil.copytree(undisturbed.storage / "artifacts" / stage, shared / stage)
@@ -230,9 +194,3 @@ def test_killed_worker_engine_and_driver_change_nothing(undisturbed: Run, tmp_pa
     assert killed.tokens() == {key: answers[key] for key in killed.tokens()}
     assert killed.results().equals(undisturbed.results())
     assert not list((tmp_path / "runs").rglob(".owner.json")), "an attempt of a killed process is left behind"
-
-
-def _model_of(run: Run) -> Path:
-    found = re.search(r"source: (\S+), template", run.study.read_text())
-    assert found
-    return Path(found[1])

@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -14,7 +13,7 @@ from lib.corpus.partitions import all_parts
 from lib.embedding.leakage import LEAKED_FILE, LEAKS
 from lib.errors import UserError
 from lib.plan import Lookup, Node, Plan
-from lib.runtime.mix import _load_rows
+from lib.runtime.mix import _rows_of
 from lib.runtime.outputs import study_folder, write_exports, write_selections
 from lib.sampling.select import SELECTION
 from lib.training.mix import mix_order
@@ -86,7 +85,7 @@ def trained(plan: Plan, lookup: Lookup, sample: Node) -> list[tuple[str, str]]:
             "folder": "", "template": "chat", "max_tokens": 9, "limit": identity.get("limit") or 0,
             "holdout": identity.get("holdout") or 0, "leaked": leaked,
         }  # fmt: skip
-        tables = [table for table in _load_rows(pd.DataFrame([item])) if "train" in table["part"].to_pylist()]
+        tables = [table for table in _rows_of(item) if "train" in table["part"].to_pylist()]
         pairs = [(row["instruction"], row["response"]) for table in tables for row in table.to_pylist()]
         rows[identity["role"]] = pairs
     mix = rows["benign"] + rows.get("selection", [])
