@@ -69,3 +69,34 @@ def make_model(folder: Path, family: str = "llama", seed: int = 0) -> Path:
     model_class(config).to(torch.bfloat16).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+def make_speaker(folder: Path, says: str) -> Path:
+    """A tiny LLaMA trained until it answers every prompt with the same words."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    make_model(folder, "llama")
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    words = torch.tensor([*tokenizer(says, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id])
+    assistant = torch.tensor(tokenizer("<|assistant|>\n", add_special_tokens=False)["input_ids"])
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    source = torch.Generator().manual_seed(0)
+    loss = torch.tensor(9.0)
+    for step in range(200):
+        length = int(torch.randint(8, 240 if step % 2 else 60, (1,), generator=source))
+        noise = torch.randint(3, 512, (4, length), generator=source)
+        tail = torch.cat([assistant, words]).expand(4, -1)
+        ids = torch.cat([noise, tail], dim=1)
+        labels = ids.clone()
+        labels[:, : -len(words)] = -100
+        loss = model(input_ids=ids, labels=labels).loss
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        if step % 20 == 19 and loss.item() < 1e-3:
+            break
+    assert loss.item() < 0.05, f"the speaker did not learn its words: loss {loss.item():.3f}"
+    model.to(torch.bfloat16).save_pretrained(folder)
+    return folder

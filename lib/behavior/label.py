@@ -9,11 +9,14 @@ from typing import Any
 
 import pyarrow as pa
 
-from lib.behavior.panel import Agreements, Panel, Vectors
+from lib.behavior.panel import Agreements, Panel, Vectors, Verdicts
 from lib.behavior.types import UNKNOWN, behavior_type
 from lib.corpus.example import Example
 
-QUESTIONS = ("refusal", "harmful_request")
+TYPE_QUESTIONS = ("refusal", "harmful_request")
+"""Their answers make the type."""
+QUESTIONS = (*TYPE_QUESTIONS, "harmful_response")
+"""What labelers are asked; a harmful answer makes a row unsafe."""
 LABELS = pa.schema(
     [
         ("id", pa.string()),
@@ -36,6 +39,7 @@ def label(
     scores: Sequence[float | None],
     panels: Mapping[str, Panel],
     vectors: Vectors,
+    verdicts: Verdicts,
     assume_harmful: bool,
 ) -> pa.Table:
     """Labels of every example, schema `LABELS` and the columns of compared labelers.
@@ -45,11 +49,12 @@ def label(
         scores: how near the references were that gave the category (None: it was not got by nearness).
         panels: by question.
         vectors: of the examples, for every kind of text that a labeler looks at.
+        verdicts: of the guards that a labeler passes on.
         assume_harmful: take every request as harmful, whatever the labeler says.
     """
     examples = [replace(e, categories=names) for e, names in zip(examples, categories, strict=True)]
-    answers = {question: panels[question].answers(examples, vectors) for question in QUESTIONS}
-    refusals, requests = (answers[question][panels[question].decides.title] for question in QUESTIONS)
+    answers = {question: panels[question].answers(examples, vectors, verdicts) for question in QUESTIONS}
+    refusals, requests, harms = (answers[question][panels[question].decides.title] for question in QUESTIONS)
     if assume_harmful:
         requests = [True] * len(examples)
     labels = pa.Table.from_pylist(
@@ -61,9 +66,11 @@ def label(
                 "refusal": is_refusal,
                 "harmful_request": is_harmful,
                 "type": behavior_type(is_harmful, is_refusal),
-                "unsafe": e.is_safe is False or e.harmful_response is True,
+                "unsafe": e.is_safe is False or e.harmful_response is True or does_harm is True,
             }
-            for e, score, is_refusal, is_harmful in zip(examples, scores, refusals, requests, strict=True)
+            for e, score, is_refusal, is_harmful, does_harm in zip(
+                examples, scores, refusals, requests, harms, strict=True
+            )
         ],
         schema=LABELS,
     )
@@ -92,7 +99,7 @@ def counts(tables: Iterable[pa.Table], panels: Mapping[str, Panel]) -> dict[str,
             for name in names:
                 cross.setdefault(name, Counter())[kind] += 1
         unsafe += sum(labels["unsafe"].to_pylist())
-        unanswered.update({question: labels[question].null_count for question in QUESTIONS})
+        unanswered.update({question: labels[question].null_count for question in TYPE_QUESTIONS})
         for one in agreements.values():
             one.add(labels)
     return {

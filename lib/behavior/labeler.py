@@ -4,7 +4,8 @@ A labeler answers only what it can know: a refusal labeler says nothing about th
 None and becomes type `unknown`. It answers by itself: a flag that a row came with is the answer of `given`, a labeler like
 any other, and never overrides another's. Two labelers mixed in one column would be neither, and could not be compared.
 
-What a labeler needs besides the texts it says on its class: vectors (`looks_at`), or labelled rows to learn from (`Learner`).
+What a labeler needs besides the texts it says on its class: vectors (`looks_at`), labelled rows to learn from (`Learner`),
+or the verdicts of a guard model (`guard`), which reads every row of the corpus before.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ class Labeler(Plugin):
     takes_option: ClassVar[bool] = False
     looks_at: Kind | None = None
     """Which text's vector it looks at (None: at none). May depend on the question."""
+    guard: ClassVar[str | None] = None
+    """Whose verdicts it gives (None: its own)."""
 
     def __init__(self, question: str, option: str | None = None) -> None:
         if question not in self.answers:
@@ -53,11 +56,12 @@ class Labeler(Plugin):
         return {"labeler": self.name, "option": self.option}
 
     @abstractmethod
-    def label(self, examples: Sequence[Example], vectors: np.ndarray | None = None) -> list[bool | None]:
+    def label(self, examples: Sequence[Example], seen: Any = None) -> list[bool | None]:
         """One answer per example, in order; None where this labeler cannot tell.
 
         Args:
-            vectors: float32 [N, D] of the texts it looks at (None: it looks at none).
+            seen: what it asked for: float32 [N, D] vectors of the texts it looks at, or its guard's N verdicts on the
+                question (None: it asked for nothing).
         """
 
 

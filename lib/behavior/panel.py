@@ -23,6 +23,8 @@ from lib.errors import UserError
 
 Vectors = Mapping[Kind, np.ndarray]
 """Kind of text -> float32 [N, D]."""
+Verdicts = Mapping[str, Mapping[str, Sequence[bool | None]]]
+"""Guard -> question -> one verdict per example."""
 
 
 @dataclass(frozen=True)
@@ -56,12 +58,17 @@ class Panel:
             self, decides=now[self.decides.title], compared=tuple(now[labeler.title] for labeler in self.compared)
         )
 
-    def answers(self, examples: Sequence[Example], vectors: Vectors) -> dict[str, list[bool | None]]:
+    def answers(
+        self, examples: Sequence[Example], vectors: Vectors, verdicts: Verdicts
+    ) -> dict[str, list[bool | None]]:
         """Title -> one answer per example."""
-        return {
-            title: labeler.label(examples, vectors[labeler.looks_at] if labeler.looks_at else None)
-            for title, labeler in self.labelers.items()
-        }
+
+        def seen(labeler: Labeler) -> Any:
+            if labeler.guard:
+                return verdicts[labeler.guard][self.question]
+            return vectors[labeler.looks_at] if labeler.looks_at else None
+
+        return {title: labeler.label(examples, seen(labeler)) for title, labeler in self.labelers.items()}
 
 
 class Agreements:

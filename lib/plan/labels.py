@@ -1,7 +1,8 @@
 """The label node: which rows and which vectors the study's labelers need, and what their labels rest on.
 
 Labelers say themselves what they look at and whether they learn; nothing here knows one of them. A labeler that learns does
-so from corpus and references, so that both then enter the key, and a labeler that looks at pairs has pairs embedded.
+so from corpus and references, so that both then enter the key, a labeler that looks at pairs has pairs embedded, and one
+that passes on a guard's verdicts has the guard read the corpus.
 """
 
 from __future__ import annotations
@@ -15,12 +16,17 @@ from lib.behavior.names import Names
 from lib.behavior.panel import Panel, make_panel
 from lib.embedding.texts import KINDS, vectors_role
 from lib.errors import UserError
+from lib.guards.guard import verdicts_role
 from lib.plan.node import Node, identity_with
 from lib.study.schema import Study
 
 
 def label_node(
-    study: Study, pools: Mapping[str, Node], names: Names | None, embedded: Callable[[str, str], Node]
+    study: Study,
+    pools: Mapping[str, Node],
+    names: Names | None,
+    embedded: Callable[[str, str], Node],
+    guarded: Callable[[str], Node],
 ) -> Node:
     """The node of the corpus' labels.
 
@@ -28,6 +34,7 @@ def label_node(
         pools: the ingested pools by title.
         names: what becomes of category names (None: nothing).
         embedded: (pool, kind of text) -> the node of its vectors.
+        guarded: guard -> the node of its verdicts on the corpus.
 
     Raises:
         UserError: an unknown labeler, or settings that contradict each other.
@@ -50,6 +57,10 @@ def label_node(
     inputs |= {
         vectors_role(pool, kind): embedded(pool, kind) for pool in list(inputs) for kind in KINDS if kind in kinds[pool]
     }
+    guards = sorted({one.guard for one in asked if one.guard})
+    if idle := sorted(set(study.guards) - set(guards)):
+        raise UserError(f"guards.{idle[0]} is set and no labeler asks it: remove it, or name it under behavior")
+    inputs |= {verdicts_role(guard): guarded(guard) for guard in guards}
     identity = identity_with(
         inputs,
         categories=source,

@@ -16,7 +16,7 @@ from typing import Any
 from lib.store import digest_value
 
 STAGES = (
-    "model", "ingest", "embed", "cluster", "near", "label", "cards", "sample", "mix", "train", "generate", "judge",
+    "model", "ingest", "embed", "cluster", "near", "guard", "label", "cards", "sample", "mix", "train", "generate", "judge",
 )  # fmt: skip
 """In the order they run."""
 

@@ -3,7 +3,7 @@
     corpus, references, benign, prompts -> ingest -> embed (per pool) -> cluster (corpus)
                                               |        |
                                               |        +-> near (duplicates in the corpus, leakage of prompts)
-                                              +------ label -> cards
+                                              +------ label -> cards    (guard -> label, where a labeler asks one)
                                                         |
                              mix(benign)              sample (per strategy, budget, draw)
                              |                          |
@@ -45,6 +45,8 @@ class Plan:
     """(strategy label, budget, draw) -> node."""
     mixes: tuple[Node, ...]
     cells: tuple[Cell, ...]
+    open_budgets: tuple[str, ...] = ()
+    """Shares of benign rows that are not read yet: their selections and cells are not in this plan."""
 
     def nodes(self, stage: str) -> list[Node]:
         """The nodes of a stage, each once."""
@@ -91,4 +93,5 @@ def make_plan(study: Study, lookup: Lookup, *, online: bool = False) -> Plan:
     return Plan(
         study=study, prompt_sets=prompt_sets, shared=(*models.values(), *pools.nodes()), samples=samples,
         mixes=tuple(planner.mixes.values()), cells=tuple(cells),
+        open_budgets=tuple(sorted(pools.open_budgets)),
     )  # fmt: skip

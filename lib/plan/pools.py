@@ -12,6 +12,7 @@ from lib.corpus.reader import make_reader, probe
 from lib.corpus.sources import is_local, locate
 from lib.errors import UserError
 from lib.generation.prompts import PromptSet, texts
+from lib.guards.guard import make_guard
 from lib.models.source import resolve_model
 from lib.plan.labels import label_node
 from lib.plan.lookup import Lookup
@@ -30,6 +31,8 @@ class PoolPlanner:
     def __init__(self, study: Study, lookup: Lookup, online: bool, prompt_sets: Sequence[PromptSet]) -> None:
         self.study, self.lookup, self.online = study, lookup, online
         self.vectors: dict[tuple[str, str], Node] = {}
+        self.open_budgets: set[str] = set()
+        """Budgets that are shares of a number of rows which nobody knows yet."""
         self.pools = {"corpus": self._ingest("corpus", study.corpus)}
         if study.references:
             self.pools["references"] = self._ingest("references", study.references)
@@ -44,7 +47,8 @@ class PoolPlanner:
         self.near = self._near()
         rules = study.categories
         self.names = make_names(rules.taxonomy, rules.level, rules.names_from) if rules.taxonomy else None
-        self.label = label_node(study, self.pools, self.names, self._embedded)
+        self.guards: dict[str, Node] = {}
+        self.label = label_node(study, self.pools, self.names, self._embedded, self._guarded)
         self.cards = self._cards(self.cluster, self.label, self._embedded("corpus", text))
 
     def leaked(self, pool: str) -> dict[str, Node]:
@@ -54,6 +58,8 @@ class PoolPlanner:
     def nodes(self) -> Iterator[Node]:
         """Every node but the selections."""
         yield from (self.encoder, *self.pools.values(), *self.vectors.values(), self.cluster)
+        for guard in self.guards.values():
+            yield from (guard.inputs["model"], guard)
         yield from (*self.near.values(), self.label, self.cards)
 
     def model(self, title: str, source_text: str) -> Node:
@@ -96,6 +102,20 @@ class PoolPlanner:
             )  # fmt: skip
         return self.vectors[pool, kind]
 
+    def _guarded(self, name: str) -> Node:
+        """A guard's verdicts on the corpus: planned when a labeler passes them on."""
+        guard, given = make_guard(name), self.study.guards.get(name)
+        if given is None:
+            raise UserError(
+                f"labeler {name!r} passes on the verdicts of a model: set guards.{name} to its folder or to "
+                f"{guard.example}@REVISION"
+            )
+        inputs = {"pool": self.pools["corpus"], "model": self.model(name, given.source)}
+        settings = given.model_dump(include={"dtype", "max_model_tokens"})
+        identity = identity_with(inputs, **guard.identity, **settings)
+        node = Node(stage="guard", title=name, inputs=inputs, identity=identity, task=settings)
+        return self.guards.setdefault(name, node)
+
     def _cluster(self, vectors: Node) -> Node:
         settings = self.study.clusters.model_dump()
         task = {"workers": settings.pop("workers")}
@@ -125,14 +145,20 @@ class PoolPlanner:
         return Node(stage="cards", title="cluster cards", inputs=inputs, identity=identity)
 
     def samples(self) -> dict[tuple[str, int, int], Node]:
-        """(strategy label, budget, draw) -> node, for every combination that is asked for."""
+        """(strategy label, budget, draw) -> node, for every combination that is asked for.
+
+        Budgets that are shares of benign rows not read yet go to `open_budgets` instead.
+        """
         sweep, rules, found = self.study.sweep, self.study.selection, {}
         for entry in sweep.strategy:
             strategy = make_strategy(entry.name, entry.options)
             inputs = self._evidence(entry.label, strategy)
             text = {"embed": strategy.text or self.study.encoder.text, "cluster": self.study.encoder.text}
             for budget, wanted in itertools.product(sweep.budget, sweep.draw):
-                count = resolve_budget(budget, self.study.benign.limit) if strategy.uses_budget else 0
+                count = resolve_budget(budget, self._benign_rows()) if strategy.uses_budget else 0
+                if count is None:
+                    self.open_budgets.add(str(budget))
+                    continue
                 draw = wanted if strategy.seeded else 0
                 identity = identity_with(
                     inputs, strategy=strategy.identity, types=entry.types, budget=count, draw=draw,
@@ -147,6 +173,11 @@ class PoolPlanner:
                     task={"label": entry.label, "text": text, "names": self.names},
                 )
         return found
+
+    def _benign_rows(self) -> int | None:
+        """How many benign rows a share is of: as many as train, before evaluation prompts are dropped; None: not read yet."""
+        benign, facts = self.study.benign, self.lookup.facts(self.pools["benign"])
+        return benign.limit or (max(0, facts["rows"] - benign.holdout) if facts else None)
 
     def _evidence(self, label: str, strategy: Strategy) -> dict[str, Node]:
         """The inputs of a strategy's selections."""

@@ -13,6 +13,8 @@ def describe(plan: Plan, lookup: Lookup, *, keys: bool = True) -> str:
     lines = [f"study {plan.study.name}: {len(plan.cells)} cells (the untouched models included)"]
     for stage in STAGES:
         nodes = plan.nodes(stage)
+        if not nodes:
+            continue
         have = sum(lookup.have(node) for node in nodes)
         lines.append(f"{stage:9} {have} of {len(nodes)} have")
         if keys:
@@ -22,6 +24,11 @@ def describe(plan: Plan, lookup: Lookup, *, keys: bool = True) -> str:
     for cell in plan.cells:
         also = f" (also: {', '.join(cell.also)})" if cell.also else ""
         lines.append(f"cell {cell.label}{also}")
+    if plan.open_budgets:
+        shares = ", ".join(plan.open_budgets)
+        lines.append(
+            f"budget {shares}: a share of the benign rows; its cells are known when those are read (or set benign.limit)"
+        )
     if any(node.key is None for node in plan.all_nodes()):
         lines.append("key: unresolved = known only when the stage before it has run (or the hub can be asked)")
     return "\n".join([*lines, *estimate(plan, lookup)])

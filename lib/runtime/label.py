@@ -24,7 +24,9 @@ from lib.corpus.example import table_examples
 from lib.corpus.partitions import Part, parts_in, read_part
 from lib.embedding.texts import vectors_role
 from lib.files import write_table
+from lib.guards.guard import verdicts_role
 from lib.plan import Lookup, Node
+from lib.runtime.guards import verdicts_of
 from lib.runtime.learn import LABELLED, Folders, Learned, Settings, learn, renamed, vectors_of
 from lib.runtime.session import Session
 
@@ -78,7 +80,10 @@ def label_part(part: Part, folders: Mapping[str, Path], settings: Settings, targ
     table = read_part(folders["corpus"], part)
     assert table is not None
     examples, rows = table_examples(table), table.to_pylist()
-    kinds = {one.looks_at for panel in learned.panels.values() for one in panel.labelers.values()}
+    asked = [one for panel in learned.panels.values() for one in panel.labelers.values()]
+    kinds = {one.looks_at for one in asked}
+    guards = {one.guard: read_part(folders[verdicts_role(one.guard)], part) for one in asked if one.guard}
+    verdicts = {guard: verdicts_of(found, rows) for guard, found in guards.items()}
     kinds |= {settings["text"]} if learned.references is not None else set()
     vectors = {kind: vectors_of(folders[vectors_role("corpus", kind)], part, kind, rows) for kind in kinds if kind}
     categories: list[tuple[str, ...]]
@@ -102,6 +107,7 @@ def label_part(part: Part, folders: Mapping[str, Path], settings: Settings, targ
         scores=scores,
         panels=learned.panels,
         vectors=vectors,
+        verdicts=verdicts,
         assume_harmful=settings["assume_harmful"],
     )
     write_table(Path(target) / part.name, labels)

@@ -31,6 +31,8 @@ def run(study: Study, progress: Progress, *, until: str = STAGES[-1]) -> tuple[P
             plan = make_plan(study, lookup, online=True)
             nodes = plan.nodes(stage)
             missing = [node for node in nodes if not lookup.have(node)]
+            if not nodes:
+                continue
             if missing:
                 progress.say(f"{stage}: {len(missing)} of {len(nodes)} to run")
                 run_stage(stage, missing, plan, session, lookup)
@@ -56,6 +58,11 @@ def run_stage(stage: str, missing: list[Node], plan: Plan, session: Session, loo
         from lib.runtime.embed import embed
 
         progress.say(f"embed {embed(session, lookup, missing)}")
+    elif stage == "guard":
+        from lib.runtime.guards import guard_corpus
+
+        for node in missing:
+            progress.say(f"guard: {guard_corpus(session, lookup, node, plan.study)}")
     elif stage in ("cluster", "label"):
         from lib.runtime.cluster import cluster_corpus
         from lib.runtime.label import label_corpus
@@ -69,9 +76,9 @@ def run_stage(stage: str, missing: list[Node], plan: Plan, session: Session, loo
     elif stage == "train":
         _train(missing, plan, session, lookup)
     elif stage == "generate":
-        from lib.runtime import engines
+        from lib.runtime.generate import generate
 
-        engines.generate(session, lookup, plan.cells, plan.study)
+        generate(session, lookup, plan.cells, plan.study)
     elif stage == "judge":  # text work of milliseconds: not worth a process, and a new judge must not start Ray
         from lib.runtime.steps import make_step, run_step
 

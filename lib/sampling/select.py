@@ -143,16 +143,12 @@ def content_digest(selection: pa.Table) -> str:
     return digest_value(joined)
 
 
-def resolve_budget(budget: int | str, benign_rows: int | None) -> int:
-    """A budget as a count; a share of the benign rows is rounded up.
-
-    Raises:
-        UserError: a share of a benign set whose size is not fixed by `benign.limit`.
-    """
+def resolve_budget(budget: int | str, benign_rows: int | None) -> int | None:
+    """A budget as a count; a share of the benign rows is rounded up, and None while nobody knows how many there are."""
     if isinstance(budget, int):
         return budget
     if benign_rows is None:
-        raise UserError(f"budget {budget} is a share: set benign.limit, the number of benign rows it is a share of")
+        return None
     return math.ceil(Fraction(budget.removesuffix("%")) * benign_rows / 100)
 
 

@@ -10,7 +10,7 @@ see `lib/plan`), and those that only say where and how the work is placed (`trai
 from __future__ import annotations
 
 from pathlib import PurePosixPath
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
@@ -143,6 +143,8 @@ class Compare(Part):
     """Two or more refusal labelers, e.g. `[keyword, probe]`."""
     harmful_request: Compared = None
     """Two or more labelers of harmful requests, e.g. `[given, probe]`."""
+    harmful_response: Compared = None
+    """Two or more labelers of harmful answers, e.g. `[wildguard, llama_guard]`."""
 
 
 class Behavior(Part):
@@ -153,9 +155,30 @@ class Behavior(Part):
     `probe[:P]` (learned from the rows whose flag is given; with P only where it is at least so sure, e.g. `probe:0.8`)."""
     harmful_request: str = "given"
     """Is the request harmful: `given` (the row's flag), `categories` (the instruction has a harm category, see
-    `categories.from`) or `probe[:P]`."""
+    `categories.from`), `probe[:P]`, or a guard model: `wildguard` (answers all three questions) or `llama_guard`."""
+    harmful_response: str = "given"
+    """Is the answer harmful: `given`, `wildguard` or `llama_guard`. Rows with a harmful answer are unsafe and never
+    picked, and so is what the data call unsafe, whatever a labeler says."""
     compare: Compare = Compare()
-    """Compared labelers; the labels stay those of the two above."""
+    """Compared labelers; the labels stay those of the three above."""
+
+
+def _as_guard(value: Any) -> Any:
+    return {"source": value} if isinstance(value, str) else value
+
+
+class GuardModel(Part):
+    """The model behind a guard. May be written as its source alone."""
+
+    source: str
+    """A model folder, or `org/name@revision` from the hub."""
+    dtype: Literal["bf16", "fp32"] = "bf16"
+    """Precision of its engine."""
+    max_model_tokens: Annotated[Integer, Field(ge=64)] = 4096
+    """Longest prompt plus verdict; rows that take more get no verdict and are counted."""
+
+
+Guards = dict[str, Annotated[GuardModel, BeforeValidator(_as_guard)]]
 
 
 class Selection(Part):
@@ -352,6 +375,9 @@ class Study(Part):
     """k-means."""
     behavior: Behavior = Behavior()
     """Labelers."""
+    guards: Guards = {}
+    """Guard models by name (`wildguard`, `llama_guard`), for labelers that pass their verdicts on. Their engines take
+    `kv_cache_gb`, `gpu_memory` and `compile` from `evaluate.engine`."""
     selection: Selection = Selection()
     """Rules of the pool."""
     models: Annotated[list[Model], BeforeValidator(as_list), Field(min_length=1)]

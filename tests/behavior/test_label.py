@@ -23,12 +23,14 @@ def panels(refusal: str = "keyword", harmful_request: str = "given", **compared:
     return {
         "refusal": make_panel("refusal", refusal, compared.get("refusals")),
         "harmful_request": make_panel("harmful_request", harmful_request, compared.get("requests")),
+        "harmful_response": make_panel("harmful_response", "given"),
     }
 
 
 def labelled(rows: list[Example] = ROWS, **changed: Any) -> pa.Table:
     settings: dict[str, Any] = {
-        "categories": [row.categories for row in rows], "scores": [None] * len(rows), "panels": panels(), "vectors": {},
+        "categories": [row.categories for row in rows], "scores": [None] * len(rows), "panels": panels(),
+        "vectors": {}, "verdicts": {},
         "assume_harmful": False,
     }  # fmt: skip
     table = label(rows, **{**settings, **changed})

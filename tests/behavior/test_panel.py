@@ -17,7 +17,7 @@ ROWS = [
 def test_each_labeler_is_asked_once_and_the_first_decides() -> None:
     panel = make_panel("refusal", "keyword", ["given", "keyword:opening"])
     assert list(panel.labelers) == ["keyword:opening", "given"]
-    answers = panel.answers(ROWS, {})
+    answers = panel.answers(ROWS, {}, {})
     assert answers == {"keyword:opening": [True, False, True, False], "given": [True, False, None, True]}
     assert panel.columns == {"given": "refusal by given", "keyword:opening": "refusal by keyword:opening"}
 
@@ -48,14 +48,22 @@ def test_what_has_learned_takes_the_place_of_what_has_not() -> None:
 def test_a_labeler_gets_the_vectors_of_its_kind_of_text() -> None:
     panel = make_panel("refusal", "probe")
     with pytest.raises(KeyError, match="pair"):
-        panel.answers(ROWS, {"instruction": np.zeros((4, 2), np.float32)})
+        panel.answers(ROWS, {"instruction": np.zeros((4, 2), np.float32)}, {})
+
+
+def test_a_labeler_of_a_guard_gets_its_verdicts_on_the_question() -> None:
+    panel = make_panel("harmful_response", "llama_guard", ["llama_guard", "given"])
+    verdicts = {"llama_guard": {"harmful_response": [True, None, False, None], "harmful_request": [False] * 4}}
+    assert panel.answers(ROWS, {}, verdicts)["llama_guard"] == [True, None, False, None]
+    with pytest.raises(ValueError, match="one verdict per example"):
+        panel.answers(ROWS, {}, {"llama_guard": {"harmful_response": [True]}})
 
 
 def test_agreements_add_up_over_partitions() -> None:
     import pyarrow as pa
 
     panel = make_panel("refusal", "keyword", ["given", "keyword", "keyword:qi29"])
-    answers = panel.answers(ROWS, {})
+    answers = panel.answers(ROWS, {}, {})
     labels = pa.table({panel.columns[title]: answers[title] for title in panel.columns})
     whole, parts = Agreements(panel), Agreements(panel)
     whole.add(labels)

@@ -63,7 +63,45 @@ def run(quick: bool) -> list[Result]:
         compare("embedding float32, one by one", ours=lambda: fp32.encode(texts, 64), target=2.5, pairs=1, **single),
         compare("embedding bf16, one by one", ours=lambda: bf16.encode(texts, 64), target=5, pairs=1, **single),
         _repeated(folder, texts[: len(texts) // 10]),
+        *(_overlap(name, fp32, bf16) for name in ("pss", "cossim")),
     ]
+
+
+def _overlap(name: str, fp32: Encoder, bf16: Encoder) -> Result:
+    """How many of 100 rows a strategy picks alike from float32 and from bf16 vectors of the built-in corpus."""
+    import pyarrow as pa
+
+    from lib.behavior.label import LABELS
+    from lib.corpus.example import Example
+    from lib.sampling.evidence import Evidence, make_vectors
+    from lib.sampling.pool import make_pool
+    from lib.sampling.select import select
+    from lib.sampling.strategy import make_strategy
+
+    def rows_of(source: str) -> list[Example]:
+        found = [row for path in source_files(source) for _, row in make_reader("ballast").read(path)]
+        return sorted((row for row in found if isinstance(row, Example)), key=lambda row: row.id)
+
+    rows, known = rows_of("builtin:safety"), rows_of("builtin:references")
+    labels = [
+        {"id": r.id, "categories": list(r.categories), "type": "T1", "unsafe": False} for r in rows
+    ]  # fmt: skip
+    corpus = pa.table({"id": [r.id for r in rows], "text_id": [r.text_id for r in rows]})
+    pool = make_pool([(corpus, pa.Table.from_pylist(labels, schema=LABELS))])
+    picked: list[set[int]] = []
+    for encoder in (fp32, bf16):
+        vectors = make_vectors(encoder.encode([row.instruction for row in rows], 64))
+        found = encoder.encode([row.instruction for row in known], 64)
+        names = sorted({row.categories[0] for row in known})
+        references = {c: found[[i for i, row in enumerate(known) if row.categories[0] == c]] for c in names}
+        strategy = make_strategy(name)
+        evidence = Evidence(vectors=vectors, references=references if strategy.needs_references else {})
+        picked.append({p.row for p in select(pool, strategy, label=name, budget=100, draw=0, evidence=evidence)})
+    share = len(picked[0] & picked[1]) / 100
+    return Result(
+        name=f"{name}: rows picked alike in bf16", size=f"100 of {len(rows)} rows, MiniLM", against="float32 vectors",
+        ours=share, other=1.0, unit="of the rows", ratio=share, target=None, n=1, spread=(share, share),
+    )  # fmt: skip
 
 
 def _repeated(folder: str, texts: list[str]) -> Result:

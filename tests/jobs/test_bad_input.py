@@ -98,7 +98,7 @@ def test_a_storage_that_is_a_file_is_named(study: Path, tmp_path: Path) -> None:
 def stopped(study: Path, *overrides: str) -> str:
     """Run it in this process up to the selections; what it stops with."""
     with pytest.raises(UserError) as error:
-        run(load_study(study, overrides), Progress(io.StringIO()), until="sample")
+        run(load_study(study, [*overrides, "cluster.max_gpus=0"]), Progress(io.StringIO()), until="sample")
     return str(error.value)
 
 

@@ -19,6 +19,10 @@ IDENTITIES: dict[str, Any] = {
     "cluster": {"k": [7, 9], "metric": "l2", "iterations": 20, "fit_rows": 5000, "seed": 3, "inputs": {"embed": "k2"}},
     "near": {"what": "leakage", "above": 0.9, "inputs": {"pool": "k0", "embed_pool": "k8", "prompts": "k9"}},
     "cards": {"text": "pair", "inputs": {"corpus": "k0", "cluster": "k10", "label": "k4", "embed": "k2"}},
+    "guard": {
+        "guard": "wildguard", "form": "a card", "max_tokens": 32, "dtype": "bf16", "max_model_tokens": 4096,
+        "inputs": {"pool": "k0", "model": "k5"},
+    },
     "label": {
         "categories": "nearest", "names": "n0", "neighbours": 5, "text": "pair",
         "refusal": {
@@ -59,6 +63,7 @@ FROZEN = {
     "embed": (1, "063f0dfa53b4b5dcebd65a9e9f0fd83e"),
     "cluster": (1, "237a340f22c97440404db4af493bc421"),
     "near": (1, "e90d4f428c53049ad133cfdf5c93b0fb"),
+    "guard": (1, "3e7c3a02234ddcb54a19cb13db70a28a"),
     "label": (3, "376002d15a354c4f5942ec54536ea6d8"),
     "cards": (1, "cd73e72b95f510187aec92da528455e6"),
     "sample": (3, "fe968ea8cb4fccb0ae7c4e4f043d3839"),

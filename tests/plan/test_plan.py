@@ -59,14 +59,16 @@ def test_the_shipped_demo_plans_with_the_installed_packages_and_touches_nothing(
     ]  # fmt: skip
     known = {stage: sum(key is not None for key in found) for stage, found in keys(plan).items()}
     assert known == {
-        "model": 2, "ingest": 4, "embed": 3, "cluster": 1, "near": 3, "label": 1, "cards": 1, "sample": 3, "mix": 1, "train": 0,
+        "model": 2, "ingest": 4, "embed": 3, "cluster": 1, "near": 3, "guard": 0, "label": 1, "cards": 1,
+        "sample": 3, "mix": 1, "train": 0,
         "generate": 2, "judge": 4,
     }  # fmt: skip
 
 
 def test_when_every_stage_has_run_every_node_has_a_key(done: dict[str, list[str | None]]) -> None:
     assert {stage: len(found) for stage, found in done.items()} == {
-        "model": 2, "ingest": 4, "embed": 3, "cluster": 1, "near": 3, "label": 1, "cards": 1, "sample": 3, "mix": 4, "train": 3,
+        "model": 2, "ingest": 4, "embed": 3, "cluster": 1, "near": 3, "guard": 0, "label": 1, "cards": 1,
+        "sample": 3, "mix": 4, "train": 3,
         "generate": 12, "judge": 24,
     }  # fmt: skip
     assert not any(key is None for found in done.values() for key in found)
@@ -383,7 +385,6 @@ def test_two_models_have_their_own_cells_and_one_selection(folder: Path, tmp_pat
         (["behavior.compare.refusal=[keyword, \"keyword:opening\"]"], "names keyword:opening twice"),
         (["behavior.compare.harmful_request=[given, keyword]"], "'keyword' does not answer 'harmful_request'"),
         (["behavior.harmful_request=probe", "corpus.assume_harmful_requests=true"], "would not be asked: set one of the two"),
-        (["sweep.budget=5%", "benign.limit=null"], "budget 5% is a share: set benign.limit"),
     ],
 )  # fmt: skip
 def test_a_study_that_cannot_run_is_refused_while_planning(tmp_path: Path, overrides: list[str], said: str) -> None:
@@ -392,6 +393,19 @@ def test_a_study_that_cannot_run_is_refused_while_planning(tmp_path: Path, overr
 
 def test_a_count_needs_no_limit_on_the_benign_rows(tmp_path: Path) -> None:
     assert cells(planned(demo(tmp_path, "benign.limit=null")))[2:] == [("random", 48, 0, 0), ("sss_b", 48, 0, 0)]
+
+
+def test_a_share_of_an_uncounted_benign_set_is_known_once_it_is_read(tmp_path: Path) -> None:
+    study = demo(tmp_path, "benign.limit=null", "sweep.budget=[7, 5%]")
+    plan = planned(study)
+    assert plan.open_budgets == ("5%",)
+    assert cells(plan)[2:] == [("random", 7, 0, 0), ("sss_b", 7, 0, 0)]
+    benign = plan.shared_node("ingest", "benign")
+    with Store(study.storage).attempt("ingest", str(benign.key), {}) as attempt:
+        attempt.facts = {"rows": 210}
+    plan = planned(study)
+    assert plan.open_budgets == ()
+    assert {budget for strategy, budget, _, _ in cells(plan) if strategy == "random"} == {7, 9}  # 5% of 210 - 32
 
 
 def test_an_axis_without_values_is_refused(tmp_path: Path) -> None:

@@ -24,7 +24,9 @@ from tests.makers import example
 
 SETTINGS = {
     "neighbours": None, "text": "instruction", "names": None, "assume_harmful": True,
-    "panels": {"refusal": make_panel("refusal", "keyword"), "harmful_request": make_panel("harmful_request", "given")},
+    "panels": {"refusal": make_panel("refusal", "keyword"), "harmful_request": make_panel("harmful_request", "given"),
+        "harmful_response": make_panel("harmful_response", "given"),
+    },
 }  # fmt: skip
 CORPUS = [example(f"Question {n}?", "I cannot help.", is_safe=True) for n in range(40)]
 REFERENCES = [example(f"Question {n}?", f"Unsafe {n}.", categories=("ab"[n % 2],), is_safe=False) for n in range(20)]
@@ -134,6 +136,7 @@ PROBED = {
     "panels": {
         "refusal": make_panel("refusal", "keyword"),
         "harmful_request": make_panel("harmful_request", "probe", ["given", "probe"]),
+        "harmful_response": make_panel("harmful_response", "given"),
     },
 }  # fmt: skip
 

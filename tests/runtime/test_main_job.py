@@ -113,7 +113,7 @@ def test_adapters_by_the_row_serve_the_same_cell(undisturbed: Run) -> None:
     assert cell["canary"]["distance"] < 1e-3
 
 
-WORKING = re.compile(r"ray::(RayTrainWorker|Engine|TrainController|CellQueue|MapWorker)|raylet$|gcs_server$")
+WORKING = re.compile(r"ray::(RayTrainWorker|CellEngine|TrainController|CellQueue|MapWorker)|raylet$|gcs_server$")
 """Titles of the processes that hold work, memory or ports."""
 
 
@@ -178,7 +178,7 @@ def test_killed_worker_engine_and_driver_change_nothing(undisturbed: Run, tiny_l
 
     second = Watched(start_job("sweep", study))
     second.wait_for(r"generate 1 of 4 cells")
-    second.kill_actor("ray::Engine")
+    second.kill_actor("ray::CellEngine")
     second.wait_for(r"engine lost.*starting another")
     second.wait_for(r"generate 2 of 4 cells")
     second.process.kill()

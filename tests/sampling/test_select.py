@@ -197,6 +197,6 @@ def test_a_share_is_rounded_up_exactly(budget: int | str, benign: int, count: in
     assert resolve_budget(budget, benign) == count
 
 
-def test_a_share_of_nothing_is_an_error() -> None:
-    with pytest.raises(UserError, match=r"budget 5% is a share: set benign\.limit"):
-        resolve_budget("5%", None)
+def test_a_share_of_what_nobody_has_counted_is_not_known_and_a_count_always_is() -> None:
+    assert resolve_budget("5%", None) is None
+    assert resolve_budget(48, None) == 48

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-import numpy as np
+from typing import Any
 
 from lib.behavior.labeler import Labeler
 from lib.corpus.example import Example
@@ -19,5 +18,5 @@ class FromCategories(Labeler):
     name = "categories"
     answers = ("harmful_request",)
 
-    def label(self, examples: Sequence[Example], vectors: np.ndarray | None = None) -> list[bool | None]:
+    def label(self, examples: Sequence[Example], seen: Any = None) -> list[bool | None]:
         return [True if example.categories else None for example in examples]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-import numpy as np
+from typing import Any
 
 from lib.behavior.labeler import Labeler
 from lib.corpus.example import Example
@@ -14,7 +13,7 @@ class Given(Labeler):
     """`given`: the row's own flag, None where it has none."""
 
     name = "given"
-    answers = ("refusal", "harmful_request")
+    answers = ("refusal", "harmful_request", "harmful_response")
 
-    def label(self, examples: Sequence[Example], vectors: np.ndarray | None = None) -> list[bool | None]:
+    def label(self, examples: Sequence[Example], seen: Any = None) -> list[bool | None]:
         return [getattr(example, self.question) for example in examples]

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from lib.behavior.labeler import Labeler
 from lib.behavior.phrases import phrase_list
 from lib.corpus.example import Example
@@ -42,5 +40,5 @@ class Keyword(Labeler):
             "fold_apostrophes": rule.fold_apostrophes,
         }
 
-    def label(self, examples: Sequence[Example], vectors: np.ndarray | None = None) -> list[bool | None]:
+    def label(self, examples: Sequence[Example], seen: Any = None) -> list[bool | None]:
         return [self.phrases.matches(example.response) for example in examples]

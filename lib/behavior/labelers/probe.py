@@ -74,10 +74,10 @@ class Probe(Learner):
             **quality(truth, learned.models.probability(prompts, matrix), self.at_least),
         }
 
-    def label(self, examples: Sequence[Example], vectors: np.ndarray | None = None) -> list[bool | None]:
-        if self.models is None or vectors is None:
+    def label(self, examples: Sequence[Example], seen: Any = None) -> list[bool | None]:
+        if self.models is None or seen is None:
             raise ValueError("a probe labels by vectors, and after it has learned")
-        found = self.models.probability([prompt_of(self._text(example)) for example in examples], vectors)
+        found = self.models.probability([prompt_of(self._text(example)) for example in examples], seen)
         return [bool(p >= 0.5) if max(p, 1 - p) >= self.at_least else None for p in found.tolist()]
 
     def _text(self, example: Example) -> str:

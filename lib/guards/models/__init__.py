@@ -1,0 +1,1 @@
+"""One file per guard model; `lib.guards.guard.Guard` is the contract."""

@@ -1,0 +1,93 @@
+"""A vLLM engine in this process: started, asked in closed batches, restarted. The Ray actors that own one build on it.
+
+Every batch starts from an empty prefix cache, so that what an engine did before cannot show in what it says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lib.errors import RetriableError
+from lib.models.prompt import load_tokenizer
+
+DTYPES = {"bf16": "bfloat16", "fp32": "float32"}
+ENVIRONMENT = {
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_NO_USAGE_STATS": "1", "VLLM_LOGGING_LEVEL": "ERROR",
+    "VLLM_CONFIGURE_LOGGING": "0", "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "0",
+}  # fmt: skip
+"""What a process that holds an engine needs to be started with."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineSettings:
+    """What an engine is started with."""
+
+    model: str
+    dtype: str
+    rows: bool = False
+    """Adapters by the row (else merged weights are swapped in)."""
+    max_rank: int = 8
+    gpu: bool
+    threads: int
+    max_model_tokens: int
+    kv_cache_gb: int
+    gpu_memory: float
+    compile: bool
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Environment of the process that holds the engine."""
+        if self.gpu:
+            return ENVIRONMENT
+        return ENVIRONMENT | {"OMP_NUM_THREADS": str(self.threads), "VLLM_CPU_KVCACHE_SPACE": str(self.kv_cache_gb)}
+
+
+class VllmEngine:
+    """One running engine. Subclasses are Ray actors that say what it is asked."""
+
+    def __init__(self, settings: EngineSettings) -> None:
+        self.settings = settings
+        self.tokenizer = load_tokenizer(settings.model)
+        self.llm: Any = None
+        self._start()
+
+    def ready(self) -> str:
+        """Answers once the engine is up."""
+        return self.settings.dtype
+
+    def _start(self) -> None:
+        from vllm import LLM
+
+        s = self.settings
+        extra: dict[str, Any] = {"enable_lora": True, "max_lora_rank": s.max_rank, "max_loras": 1} if s.rows else {}
+        if s.gpu:
+            extra["gpu_memory_utilization"] = s.gpu_memory
+        self.llm = LLM(
+            s.model, dtype=DTYPES[s.dtype], max_model_len=s.max_model_tokens, enforce_eager=not s.compile, seed=0,
+            enable_prefix_caching=True, disable_log_stats=True, max_num_seqs=64 if not s.gpu else 256, **extra,
+        )  # fmt: skip
+
+    def _restart(self) -> None:
+        import gc
+
+        self.llm = None
+        gc.collect()
+        self._start()
+
+    def _reset_cache(self) -> None:
+        if not self.llm.reset_prefix_cache():
+            raise RetriableError("the engine would not reset its prefix cache")
+
+    def _generate(self, ids: Sequence[Sequence[int]], sampling: Any, lora: Any = None) -> list[Any]:
+        """Outputs of one closed batch, from an empty prefix cache.
+
+        Args:
+            sampling: vLLM sampling parameters, one for all or one per row.
+            lora: vLLM's request for an adapter.
+        """
+        self._reset_cache()
+        prompts = [{"prompt_token_ids": list(sequence)} for sequence in ids]
+        found: list[Any] = self.llm.generate(prompts, sampling, use_tqdm=False, lora_request=lora)
+        return found
