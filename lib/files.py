@@ -36,21 +36,29 @@ def storage_errors(root: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Yields a temporary beside `path`, in a folder that is made, and puts it in `path`'s place when the block ends well."""
+def replacing(path: Path, *, keep: bool = False) -> Iterator[Path]:
+    """Yields a temporary beside `path`, in a folder that is made, and puts it in `path`'s place when the block ends well.
+
+    Args:
+        keep: a file that is there by then stays, in one step: of two that write it, the first counts.
+    """
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}")
     with storage_errors(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield temporary
-            os.replace(temporary, path)
+            if keep:
+                with contextlib.suppress(FileExistsError):
+                    os.link(temporary, path)
+            else:
+                os.replace(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
 
 
-def write_bytes(path: Path, content: bytes) -> None:
+def write_bytes(path: Path, content: bytes, *, keep: bool = False) -> None:
     """Write `content` to `path` through a temporary in the same folder, creating the folder."""
-    with replacing(path) as temporary:
+    with replacing(path, keep=keep) as temporary:
         temporary.write_bytes(content)
 
 
@@ -65,11 +73,15 @@ def write_lines(path: Path, lines: Iterable[str]) -> None:
         file.writelines(f"{line}\n" for line in lines)
 
 
-def write_table(path: Path, table: pa.Table) -> None:
-    """Write a Parquet file. The bytes depend on the rows alone, so equal tables are equal files."""
+def write_table(path: Path, table: pa.Table, *, keep: bool = False) -> None:
+    """Write a Parquet file. The bytes depend on the rows alone, so equal tables are equal files.
+
+    Args:
+        keep: see `replacing`; for files that two runs may both be making, and another may have published already.
+    """
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd")
-    write_bytes(path, sink.getvalue().to_pybytes())
+    write_bytes(path, sink.getvalue().to_pybytes(), keep=keep)
 
 
 def array_bytes(array: np.ndarray) -> bytes:

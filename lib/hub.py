@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from collections.abc import Iterator
 
@@ -29,6 +30,8 @@ def hub_errors(kind: str, name: str) -> Iterator[None]:
     except errors.RepositoryNotFoundError:
         raise UserError(f"{kind} {name} is not on the hub (a private one needs HF_TOKEN)") from None
     except (errors.HfHubHTTPError, httpx2.HTTPError, OSError) as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+            raise  # the disk's fault, and said as such by who writes there
         offline = os.environ.get("HF_HUB_OFFLINE", "0").upper() in ("1", "ON", "YES", "TRUE")
         remedy = "unset HF_HUB_OFFLINE, or " if offline else ""
         raise UserError(

@@ -11,12 +11,12 @@ from collections.abc import Iterable, Sequence
 
 
 def by_prompt(rows: Iterable[tuple[str, Sequence[str]]]) -> dict[str, tuple[str, ...]]:
-    """text_id -> the union of the categories that any row with that instruction has, sorted.
+    """Instruction -> the union of the categories that any row with it has, sorted.
 
     Args:
-        rows: (text_id, categories) of every pool that may know.
+        rows: (id of the folded instruction, categories) of every pool that may know.
     """
     found: dict[str, set[str]] = defaultdict(set)
-    for text_id, categories in rows:
-        found[text_id].update(categories)
-    return {text_id: tuple(sorted(names)) for text_id, names in found.items() if names}
+    for one, categories in rows:
+        found[one].update(categories)
+    return {one: tuple(sorted(names)) for one, names in found.items() if names}

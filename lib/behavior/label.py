@@ -57,6 +57,8 @@ def label(
     refusals, requests, harms = (answers[question][panels[question].decides.title] for question in QUESTIONS)
     if assume_harmful:
         requests = [True] * len(examples)
+    if panels["harmful_response"].decides.guard:  # who has every answer read does not want an unread one picked
+        harms = [harm is not False for harm in harms]
     labels = pa.Table.from_pylist(
         [
             {

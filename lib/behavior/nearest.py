@@ -18,9 +18,8 @@ from typing import Any
 
 import numpy as np
 
+from lib.behavior.probe import FOLDS, fold_of, prompt_of
 from lib.errors import UserError
-
-FOLDS = 5
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ def make_references(ids: Sequence[str], categories: Sequence[Sequence[str]], vec
     """References from rows; those with exactly one category count, as in paper A's Cossim.
 
     Args:
-        ids: the text id of each row; a text counts once, with its first row's category.
+        ids: of the text that each row's vector is of; a text counts once, with its first row's category.
         categories: the categories of each row.
         vectors: float32 [N, D].
 
@@ -80,7 +79,7 @@ def accuracy(references: References, neighbours: int | None = None) -> dict[str,
         `n`, `accuracy`, `balanced` (mean over categories), `majority` (what always guessing the largest would reach),
         and `categories`: name -> {n, accuracy, taken_for: the most frequent wrong answer}.
     """
-    fold = np.array([int(one[-8:], 16) % FOLDS for one in references.ids])
+    fold = fold_of([prompt_of(one) for one in references.ids])
     found = np.full(len(fold), -1)
     for number in range(FOLDS):
         test, rest = fold == number, fold != number

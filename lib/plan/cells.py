@@ -89,7 +89,11 @@ class CellPlanner:
             yield chosen, with_axes(recipe, chosen)
 
     def _train(self, model: Model, weights: Node, recipe: Recipe, seed: int, parts: dict[str, Node]) -> Node:
-        placement = self.study.train
+        placement, gpus = self.study.train, self.study.cluster.max_gpus
+        if isinstance(gpus, int) and 0 < gpus < placement.workers:
+            raise UserError(
+                f"train.workers {placement.workers} take a GPU each and cluster.max_gpus is {gpus}: lower one or raise the other"
+            )
         if recipe.batch % placement.workers:
             raise UserError(f"recipe.batch {recipe.batch} is no multiple of train.workers {placement.workers}")
         per_worker = recipe.batch // placement.workers

@@ -89,7 +89,7 @@ def _refuse_idle_settings(study: Study, panels: Mapping[str, Panel], references:
             "behavior.harmful_request: categories says nothing with categories.from: nearest (every row gets one); "
             "use given, probe, or corpus.assume_harmful_requests: true"
         )
-    if study.corpus.assume_harmful_requests and isinstance(requests.decides, Learner):
+    if study.corpus.assume_harmful_requests and requests.decides.name != "given":
         raise UserError(
             "corpus.assume_harmful_requests takes every request as harmful, so that behavior.harmful_request: "
             f"{study.behavior.harmful_request} would not be asked: set one of the two"

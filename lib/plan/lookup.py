@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ class Lookup:
     def __init__(self, store: Store) -> None:
         self.store = store
         self._found: dict[tuple[str, str], Artifact] = {}
+        self._told: dict[Any, Any] = {}
 
     def artifact(self, node: Node) -> Artifact | None:
         """The node's artifact, or None when it has still to be made."""
@@ -27,6 +29,20 @@ class Lookup:
                 return None
             self._found[place] = artifact
         return self._found[place]
+
+    def once(self, question: Any, ask: Callable[[], Any]) -> Any:
+        """The first answer to a question about the world outside, so that one run sees one state of it.
+
+        Args:
+            question: anything hashable that names it.
+            ask: called the first time; an answer of None is not kept.
+        """
+        if question not in self._told:
+            answer = ask()
+            if answer is None:
+                return None
+            self._told[question] = answer
+        return self._told[question]
 
     def have(self, node: Node) -> bool:
         """Is there nothing left to do for this node?"""

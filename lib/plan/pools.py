@@ -4,25 +4,33 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from lib.behavior.names import make_names
 from lib.corpus.ingest import partitions_for
-from lib.corpus.reader import make_reader, probe
-from lib.corpus.sources import is_local, locate
+from lib.corpus.reader import Reader, make_reader, probe
+from lib.corpus.sources import Located, is_local, locate
 from lib.errors import UserError
 from lib.generation.prompts import PromptSet, texts
 from lib.guards.guard import make_guard
-from lib.models.source import resolve_model
+from lib.models.source import ModelSource, resolve_model
 from lib.plan.labels import label_node
 from lib.plan.lookup import Lookup
 from lib.plan.node import Node, identity_with
 from lib.sampling.select import resolve_budget
 from lib.sampling.strategy import Strategy, make_strategy
-from lib.study.schema import Corpus, Study
+from lib.study.schema import Corpus, Source, Study
 
 UNKNOWN_BYTES = 256 << 20
 """The size a source is taken to have where nobody tells it before it is read (a hub)."""
+
+NOWHERE = Located((), 0, None)
+
+
+def _probed(reader: Reader, location: str) -> bool:
+    probe(reader, location)
+    return True
 
 
 class PoolPlanner:
@@ -63,7 +71,11 @@ class PoolPlanner:
         yield from (*self.near.values(), self.label, self.cards)
 
     def model(self, title: str, source_text: str) -> Node:
-        source = resolve_model(source_text, online=self.online)
+        def resolved() -> ModelSource | None:
+            found = resolve_model(source_text, online=self.online)
+            return None if found.identity is None else found
+
+        source = self.lookup.once(("model", source_text), resolved) or resolve_model(source_text, online=self.online)
         return Node(stage="model", title=title, identity=source.identity, task={"source": source}, path=source.path)
 
     def _ingest(self, title: str, corpus: Corpus) -> Node:
@@ -72,10 +84,11 @@ class PoolPlanner:
         size = 0
         for source in corpus.sources:
             reader = make_reader(source.format, source.columns, corpus.max_chars)
-            found = locate(source, online=self.online)
+            question = source.model_dump_json()
+            found: Located = self.lookup.once(("source", question), partial(self._located, source)) or NOWHERE
             for location in found.locations:
                 if is_local(location):
-                    probe(reader, location)
+                    self.lookup.once(("probe", question, location), partial(_probed, reader, location))
                 files.append(
                     {
                         "path": location, "format": source.format, "columns": source.columns or {},
@@ -86,8 +99,13 @@ class PoolPlanner:
             size += found.size_bytes or UNKNOWN_BYTES
         identity = {"sources": sources, "on_bad_row": corpus.on_bad_row, "max_chars": corpus.max_chars}
         known = all(source["content"] is not None for source in sources)
-        task = {"files": files, "partitions": partitions_for(size)}
+        told = [(source, said["content"]) for source, said in zip(corpus.sources, sources, strict=True)]
+        task = {"files": files, "partitions": partitions_for(size), "sources": told}
         return Node(stage="ingest", title=title, identity=identity if known else None, task=task)
+
+    def _located(self, source: Source) -> Located | None:
+        found = locate(source, online=self.online)
+        return None if found.identity is None else found
 
     def _embedded(self, pool: str, kind: str) -> Node:
         """The vectors of a pool's instructions or pairs: planned when somebody asks for them, once."""
@@ -177,7 +195,14 @@ class PoolPlanner:
     def _benign_rows(self) -> int | None:
         """How many benign rows a share is of: as many as train, before evaluation prompts are dropped; None: not read yet."""
         benign, facts = self.study.benign, self.lookup.facts(self.pools["benign"])
-        return benign.limit or (max(0, facts["rows"] - benign.holdout) if facts else None)
+        if benign.limit or not facts:
+            return benign.limit
+        rows: int = facts["rows"] - benign.holdout
+        if rows < 1:
+            raise UserError(
+                f"benign has {facts['rows']} rows and benign.holdout keeps {benign.holdout}: none is left to train on"
+            )
+        return rows
 
     def _evidence(self, label: str, strategy: Strategy) -> dict[str, Node]:
         """The inputs of a strategy's selections."""

@@ -2,7 +2,8 @@
 
 A trial is a cell as the dashboard and a search see it; a group is a set of processes that stays up, with the base model
 loaded, and takes one cell after the other. Starting a group costs more than a small cell, so cells come to groups and not
-groups to cells. A group that dies gets its cell back when it is started again, a bounded number of times.
+groups to cells. A group that dies gets its cell back when it is started again, a bounded number of times; then that cell
+has failed, and the group goes on with the next one.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ class CellQueue:
 
     async def finish(self, group: str, key: str, outcome: dict[str, Any]) -> None:
         """A cell's outcome: `metrics`, or `error` (and `user`: is it the user's to mend)."""
+        self.last_seen = time.monotonic()
         self.held.pop(group, None)
         self._finish(key, outcome)
 
@@ -56,6 +58,20 @@ class CellQueue:
         self.outcome[key] = outcome
         self.events.append({"kind": "end", "key": key, **outcome})
         self.done[key].set()
+
+    async def release(self, group: str) -> None:
+        """A group will not come again: what it held is for another one."""
+        cell = self.held.pop(group, None)
+        if cell is not None and cell["key"] not in self.outcome:
+            self.waiting.insert(0, cell)
+
+    async def ended(self) -> int:
+        """How many cells have an outcome."""
+        return len(self.outcome)
+
+    async def silent_s(self) -> float:
+        """Seconds since any group was last heard of."""
+        return time.monotonic() - self.last_seen
 
     async def give_up(self, error: str, user: bool) -> None:
         """No group will come any more: fail every cell that has no outcome."""

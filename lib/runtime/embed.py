@@ -119,7 +119,7 @@ class EmbedPart:
             encoded = self.encoder.encode([unique[one] for one in missing], self.batch, self.tally.add.remote)
             vectors |= dict(zip(missing, encoded, strict=True))
         made = np.stack([vectors[one] for one in ids])
-        write_table(Path(item["folder"]) / part.name, vectors_table(ids, made, self.storage))
+        write_table(Path(item["folder"]) / part.name, vectors_table(ids, made, self.storage), keep=True)
 
 
 def _known(folder: Path, part: Part, wanted: Collection[str]) -> dict[str, np.ndarray]:

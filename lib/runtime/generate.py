@@ -7,8 +7,6 @@ those that training ended with. A failed check restarts the engine once.
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Sequence
@@ -38,7 +36,6 @@ class AnswerJob:
 
     key: str
     identity: dict[str, Any]
-    label: str
     prompts: Sequence[tuple[str, str, tuple[str, ...]]]
     """(text, kind, categories) in order."""
     template: str
@@ -72,15 +69,25 @@ class CellEngine(VllmEngine):
             RetriableError: the canary failed twice.
         """
         started = time.monotonic()
-        result = self._load(train, adapter)
-        if result.status == "failed":
+        result = self._try_to_load(train, adapter)
+        if isinstance(result, str):
             self._restart()
-            result = self._load(train, adapter)
-            if result.status == "failed":
-                raise RetriableError(f"the engine does not serve the trained weights: {result.reason}")
+            result = self._try_to_load(train, adapter)
+            if isinstance(result, str):
+                raise RetriableError(f"the engine does not serve the trained weights: {result}")
         tokens = sum(self._answer_one(job, adapter if self.settings.rows else None, result) for job in jobs)
         seconds = time.monotonic() - started
         return {"canary": result.status, "distance": result.distance, "tokens": tokens, "seconds": seconds}
+
+    def _try_to_load(self, train: str | None, adapter: str | None) -> canary.CanaryResult | str:
+        """What `_load` found, or why these weights are not served."""
+        try:
+            result = self._load(train, adapter)
+        except UserError:
+            raise
+        except Exception as error:  # whatever a swap raises, a fresh engine is the remedy
+            return f"{type(error).__name__}: {error}"
+        return result.reason if result.status == "failed" else result
 
     def _load(self, train: str | None, adapter: str | None) -> canary.CanaryResult:
         """Put a cell's weights into the engine and compare its log-probabilities with those of training."""
@@ -99,15 +106,12 @@ class CellEngine(VllmEngine):
 
     def _swap(self, adapter: str | None) -> None:
         """Merged weights (or the base's) into the running engine."""
-        folder = Path(tempfile.mkdtemp(prefix="ballast-merged-"))
-        try:
+        with self.store.scratch() as folder:  # swept when its process dies: it may hold a whole model
             weights = self.settings.model
             if adapter is not None:
                 merge_to_folder(Path(self.settings.model), Path(adapter), folder, self.settings.dtype)
                 weights = str(folder)
             self.llm.collective_rpc("reload_weights", kwargs={"weights_path": weights})
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
         self._reset_cache()
 
     def _ask(self, ids: Sequence[Sequence[int]], adapter: str | None, sampling: Any) -> list[Any]:
@@ -238,7 +242,6 @@ def _ask(engine: Any, lookup: Lookup, cell: Cell, nodes: list[Node], study: Any)
         AnswerJob(
             key=str(node.key),
             identity=dict(node.identity or {}),
-            label=node.title,
             prompts=[(p.text, p.kind, p.categories) for p in node.task["prompts"].prompts],
             template=node.task["template"],
             max_tokens=study.evaluate.generation.max_tokens,

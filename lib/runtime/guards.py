@@ -55,7 +55,7 @@ class GuardEngine(VllmEngine):
         outputs = self._generate([ids[ask] for ask in fit], sampling) if fit else []
         said = {ask: output.outputs[0].text for ask, output in zip(fit, outputs, strict=True)}
         made = [self._verdicts(row["id"], asks, said) for row, asks in zip(rows, asked, strict=True)]
-        write_table(Path(target) / part.name, pa.Table.from_pylist(made, schema=VERDICTS))
+        write_table(Path(target) / part.name, pa.Table.from_pylist(made, schema=VERDICTS), keep=True)
         return len(rows)
 
     def _verdicts(self, one: str, asks: Sequence[Ask], said: Mapping[Ask, str]) -> dict[str, Any]:

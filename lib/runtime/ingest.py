@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from lib.corpus.example import EXAMPLES, REJECTS, Example
 from lib.corpus.ingest import ORDER, PLACE, REASON, TOO_LONG, drop_duplicates, read_file
 from lib.corpus.partitions import Part
+from lib.corpus.sources import locate
 from lib.errors import UserError
 from lib.files import write_table
 from lib.plan import Lookup, Node
@@ -43,14 +44,22 @@ def ingest(session: Session, lookup: Lookup, nodes: list[Node]) -> Iterator[str]
     read = [node for node in nodes if "files" in node.task]
     if not read:
         return
+    mistakes: list[UserError] = []
     with ExitStack() as stack:
+        own = [stack.enter_context(ExitStack()) for _ in read]  # each pool is published, or not, by itself
         attempts = [
-            stack.enter_context(lookup.store.attempt(node.stage, str(node.key), dict(node.identity or {})))
-            for node in read
+            each.enter_context(lookup.store.attempt(node.stage, str(node.key), dict(node.identity or {})))
+            for each, node in zip(own, read, strict=True)
         ]
         done = _run(session, read, [str(attempt.folder) for attempt in attempts])
         for number, (node, attempt) in enumerate(zip(read, attempts, strict=True)):
-            attempt.facts = _finish(node, attempt.folder, [row for row in done if row["node"] == number])
+            try:
+                with own[number]:
+                    attempt.facts = _finish(node, attempt.folder, [row for row in done if row["node"] == number])
+            except UserError as error:
+                mistakes.append(error)
+    if mistakes:
+        raise mistakes[0]
     for node, attempt in zip(read, attempts, strict=True):
         facts = attempt.facts
         longer = f", {facts['too_long']} over the length limit" if facts["too_long"] else ""
@@ -91,6 +100,9 @@ def _finish(node: Node, folder: Path, done: list[dict[str, Any]]) -> dict[str, A
     facts = {name: sum(row[name] for row in done) for name in ("rows", "duplicates", "rejected", "too_long")}
     if not facts["rows"]:
         raise UserError(f"{node.title}: no row is left ({total} rejected)")
+    for source, identity in node.task.get("sources", ()):
+        if not source.source.startswith("hub:") and locate(source).identity != identity:
+            raise UserError(f"source {source.source!r} changed while it was read: run the same command again")
     return facts
 
 

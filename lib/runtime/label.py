@@ -22,6 +22,7 @@ from lib.behavior.names import Names
 from lib.behavior.nearest import nearest
 from lib.corpus.example import table_examples
 from lib.corpus.partitions import Part, parts_in, read_part
+from lib.corpus.text import fold_id
 from lib.embedding.texts import vectors_role
 from lib.files import write_table
 from lib.guards.guard import verdicts_role
@@ -94,13 +95,13 @@ def label_part(part: Part, folders: Mapping[str, Path], settings: Settings, targ
     else:
         categories = [renamed(settings, example.categories) for example in examples]
     if settings["categories"] == "prompt":
-        siblings = [(example.text_id, own) for example, own in zip(examples, categories, strict=True)]
+        siblings = [(fold_id(example.instruction), own) for example, own in zip(examples, categories, strict=True)]
         if "references" in folders:
-            others = read_part(folders["references"], part, ["text_id", "categories"])
+            others = read_part(folders["references"], part, ["instruction", "categories"])
             found = [] if others is None else others.to_pylist()
-            siblings += [(row["text_id"], renamed(settings, row["categories"] or ())) for row in found]
+            siblings += [(fold_id(row["instruction"]), renamed(settings, row["categories"] or ())) for row in found]
         known = by_prompt(siblings)
-        categories = [known.get(example.text_id, ()) for example in examples]
+        categories = [known.get(fold_id(example.instruction), ()) for example in examples]
     labels = label(
         examples,
         categories=categories,
@@ -110,4 +111,4 @@ def label_part(part: Part, folders: Mapping[str, Path], settings: Settings, targ
         verdicts=verdicts,
         assume_harmful=settings["assume_harmful"],
     )
-    write_table(Path(target) / part.name, labels)
+    write_table(Path(target) / part.name, labels, keep=True)

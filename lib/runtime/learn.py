@@ -105,10 +105,10 @@ def _references(folders: Folders, settings: Settings) -> References:
     categories: list[tuple[str, ...]] = []
     vectors: list[np.ndarray] = []
     for part in parts_in(folders["references"]):
-        table = read_part(folders["references"], part, ["text_id", "instruction", "response", "categories"])
+        table = read_part(folders["references"], part, ["instruction", "response", "categories"])
         if table is not None:
             rows = table.to_pylist()
-            ids += [row["text_id"] for row in rows]
+            ids += [vector_id(settings["text"], row["instruction"], row["response"]) for row in rows]
             categories += [renamed(settings, row["categories"] or ()) for row in rows]
             role = vectors_role("references", settings["text"])
             vectors.append(vectors_of(folders[role], part, settings["text"], rows))

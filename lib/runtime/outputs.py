@@ -29,6 +29,8 @@ def write_selections(plan: Plan, lookup: Lookup) -> None:
     """`selections/<strategy>-<budget>-<draw>.jsonl`: the picked rows with why each was picked."""
     folder = study_folder(plan.study) / "selections"
     with storage_errors(Path(plan.study.storage)):
+        for old in set(folder.glob("*.jsonl")) - {folder / f"{node.title}.jsonl" for node in plan.samples.values()}:
+            old.unlink(missing_ok=True)  # of what the study no longer asks for; its artifact stays in the store
         for node in plan.samples.values():
             rows = pq.read_table(lookup.folder(node) / "selection.parquet").to_pylist()
             write_lines(folder / f"{node.title}.jsonl", map(json_line, rows))

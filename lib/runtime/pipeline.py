@@ -30,6 +30,8 @@ def run(study: Study, progress: Progress, *, until: str = STAGES[-1]) -> tuple[P
         for stage in STAGES[: STAGES.index(until) + 1]:
             plan = make_plan(study, lookup, online=True)
             nodes = plan.nodes(stage)
+            if stage == "model":
+                nodes = [node for node in nodes if _is_needed(node, plan, until)]
             missing = [node for node in nodes if not lookup.have(node)]
             if not nodes:
                 continue
@@ -44,6 +46,14 @@ def run(study: Study, progress: Progress, *, until: str = STAGES[-1]) -> tuple[P
                     progress.say(f"export: {exported}")
         plan = make_plan(study, lookup, online=True)
     return plan, lookup
+
+
+def _is_needed(model: Node, plan: Plan, until: str) -> bool:
+    """Does any stage up to `until` read this model? A selection must not wait for the download of what it is trained on."""
+    if until == "model" or STAGES.index(until) >= STAGES.index("mix"):
+        return True
+    stages = STAGES[: STAGES.index(until) + 1]
+    return any(model in node.inputs.values() for stage in stages for node in plan.nodes(stage))
 
 
 def run_stage(stage: str, missing: list[Node], plan: Plan, session: Session, lookup: Lookup) -> None:

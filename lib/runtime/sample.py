@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from lib.behavior.names import Names
 from lib.corpus.partitions import Part, parts_in, read_part
 from lib.embedding.leakage import leaked_texts
+from lib.embedding.near import drop_near
 from lib.embedding.stored import read_vectors, rows_of
 from lib.embedding.texts import vector_id
 from lib.sampling.card import card
@@ -22,8 +23,8 @@ from lib.sampling.select import content_digest, picked_ids, select, selection_ta
 from lib.sampling.strategy import Strategy, make_strategy
 
 Folders = Mapping[str, Path]
-DROPPED_FILE = "dropped.parquet"
-"""In an artifact of near duplicates: the text ids that repeat another one."""
+DROPPED_FILE, PAIRS_FILE = "dropped.parquet", "pairs.parquet"
+"""In an artifact of near duplicates: the text ids that repeat another one, and all pairs."""
 
 
 def make_selection(
@@ -37,14 +38,22 @@ def make_selection(
         task: `label`, how the study calls the strategy; `text`, what `embed` and `cluster` were made of; `names`, what
             becomes of the references' category names (None: nothing). The labels rest on the same names, by their key.
     """
-    dropped = {}
+    dropped: dict[str, Sequence[str]] = {}
     if "leakage" in folders:
         dropped[LEAKED] = leaked_texts(folders["leakage"])
-    if "duplicates" in folders:
-        dropped[DUPLICATE] = pq.read_table(folders["duplicates"] / DROPPED_FILE)["text_id"].to_pylist()
     types = identity["types"]
-    rows = _rows(folders, task["text"])
-    pool = make_pool(rows, types=types, dropped=dropped, allow_unsafe=identity["allow_unsafe"])
+
+    def eligible() -> Pool:
+        rows = _rows(folders, task["text"])
+        return make_pool(rows, types=types, dropped=dropped, allow_unsafe=identity["allow_unsafe"])
+
+    pool = eligible()
+    if "duplicates" in folders:  # among what may be picked alone: a row must not go for one that is kept out itself
+        near = pq.read_table(folders["duplicates"] / PAIRS_FILE)
+        left = pa.array(sorted({one.decode() for one in pool.text_ids.tolist()}), pa.string())
+        both = pc.and_(pc.is_in(near["a"], left), pc.is_in(near["b"], left))
+        dropped[DUPLICATE] = sorted(drop_near(near.filter(both)))
+        pool = eligible()
     strategy = make_strategy(**identity["strategy"])
     evidence = _evidence(folders, strategy, pool, task["text"]["embed"], task["names"])
     picks = select(

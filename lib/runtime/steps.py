@@ -25,7 +25,7 @@ from lib.judging.judge import make_judge, verdicts
 from lib.models.source import materialise
 from lib.plan import Lookup, Node
 from lib.runtime.cards import make_cards
-from lib.runtime.sample import DROPPED_FILE, make_selection
+from lib.runtime.sample import DROPPED_FILE, PAIRS_FILE, make_selection
 from lib.runtime.session import Session
 from lib.store import Store
 
@@ -90,7 +90,7 @@ def _duplicates(step: Step) -> str:
     pairs = near_pairs(ids, matrix, step.identity["above"])
     dropped = sorted(drop_near(pairs))
     with step.store.attempt(step.stage, step.key, dict(step.identity)) as attempt:
-        write_table(attempt.folder / "pairs.parquet", pairs)
+        write_table(attempt.folder / PAIRS_FILE, pairs)
         write_table(attempt.folder / DROPPED_FILE, pa.table({"text_id": pa.array(dropped, pa.string())}))
         attempt.facts = {"texts": len(ids), "pairs": pairs.num_rows, "repeats": len(dropped)}
     return f"{len(dropped)} of {len(ids)} instructions nearly repeat another one"

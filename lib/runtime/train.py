@@ -76,12 +76,13 @@ def train_cells(
     groups = max(1, min(len(jobs), session.gpus // workers)) if session.gpus else 1
     settings = {
         "store": str(store.root), "model": str(model), "threads": session.threads, "workers": workers,
-        "gpu": session.gpus > 0, "retries": retries, "deadline_s": session.cluster.start_deadline_s,
+        "gpu": session.gpus > 0, "retries": retries,
     }  # fmt: skip
     runner = ray.remote(num_cpus=0, max_retries=0)(_run_group)
     with store.scratch() as scratch:
         running = [runner.remote(queue, {**settings, "group": f"g{i}", "scratch": str(scratch)}) for i in range(groups)]
-        watcher = _Watcher(session, queue, running, {job.key: job.label for job in jobs})
+        names = {reference: f"g{i}" for i, reference in enumerate(running)}
+        watcher = _Watcher(session, queue, names, {job.key: job.label for job in jobs})
         watcher.start()
         try:
             tuner = tune.Tuner(
@@ -120,11 +121,12 @@ def _trial(config: dict[str, Any], queue: Any) -> None:
 
 
 class _Watcher(threading.Thread):
-    """Turns queue events into progress lines, and gives up when every group has ended with cells left."""
+    """Turns queue events into progress lines, and gives up when every group has ended, or is silent, with cells left."""
 
-    def __init__(self, session: Session, queue: Any, groups: list[Any], labels: dict[str, str]) -> None:
+    def __init__(self, session: Session, queue: Any, groups: dict[Any, str], labels: dict[str, str]) -> None:
         super().__init__(daemon=True)
-        self.session, self.queue, self.groups, self.labels = session, queue, list(groups), labels
+        self.session, self.queue, self.groups, self.labels = session, queue, dict(groups), labels
+        self.error, self.user = "every worker group has ended", False
         self._ending = threading.Event()
         self.finished = 0
 
@@ -143,6 +145,7 @@ class _Watcher(threading.Thread):
                     self._show(event)
                 if self.groups:
                     self._check_groups()
+                    self._check_silence()
             except ray.exceptions.RayError:
                 return
 
@@ -164,29 +167,63 @@ class _Watcher(threading.Thread):
                 )
 
     def _check_groups(self) -> None:
+        """A group that ended leaves its cells to the others; the last one's end is the end of all that have no outcome."""
         import ray
 
-        ended, self.groups = ray.wait(self.groups, num_returns=len(self.groups), timeout=0)
+        ended, _ = ray.wait(list(self.groups), num_returns=len(self.groups), timeout=0)
         for reference in ended:
+            ray.get(self.queue.release.remote(self.groups.pop(reference)))
             try:
                 with remote_errors():
                     ray.get(reference)
             except UserError as error:
-                ray.get(self.queue.give_up.remote(str(error), True))
-            except Exception as error:  # the group's fault, whatever it was, ends its cells and is shown with them
-                ray.get(self.queue.give_up.remote(f"the worker group ended: {last_line(error)}", False))
+                self.error, self.user = str(error), True
+            except Exception as error:  # the group's fault, whatever it was, is shown with the cells it cost
+                self.error = f"the worker group ended: {last_line(error)}"
         if ended and not self.groups:
-            ray.get(self.queue.give_up.remote("every worker group has ended", False))
+            ray.get(self.queue.give_up.remote(self.error, self.user))
+
+    def _check_silence(self) -> None:
+        """Ray waits for ever for processes that cannot be placed."""
+        import ray
+
+        deadline = self.session.cluster.start_deadline_s
+        if ray.get(self.queue.silent_s.remote()) > deadline:
+            error = (
+                f"no training worker was heard of for {deadline} s: the cluster may lack the CPUs or GPUs that "
+                "train.workers asks for (see its dashboard)"
+            )
+            ray.get(self.queue.give_up.remote(error, False))
 
 
 def _run_group(queue: Any, settings: dict[str, Any]) -> None:
-    """A Ray task that holds one warm group: a TorchTrainer whose workers take cells until none is left."""
+    """A Ray task that holds one warm group: a TorchTrainer whose workers take cells until none is left.
+
+    Ray Train starts a group anew `retries` times. A cell that kills its workers uses that up by itself, so the count begins
+    again as long as cells come to an end; a group that dies twice over without one is given up.
+    """
+    import ray
+
+    fruitless = 0
+    while True:
+        before = ray.get(queue.ended.remote())
+        try:
+            _trainer(queue, settings).fit()
+            return
+        except Exception:
+            fruitless = 0 if ray.get(queue.ended.remote()) > before else fruitless + 1
+            if fruitless > 1:
+                raise
+
+
+def _trainer(queue: Any, settings: dict[str, Any]) -> Any:
+    """A new trainer of a group."""
     from ray.train import FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchConfig, TorchTrainer
 
     gpu = settings["gpu"]
     environment = {} if gpu else {"OMP_NUM_THREADS": str(settings["threads"])}
-    trainer = TorchTrainer(
+    return TorchTrainer(
         _work,
         train_loop_config={"queue": queue, **settings},
         scaling_config=ScalingConfig(
@@ -201,7 +238,6 @@ def _run_group(queue: Any, settings: dict[str, Any]) -> None:
             worker_runtime_env={"env_vars": environment},
         ),
     )
-    trainer.fit()
 
 
 def _work(config: dict[str, Any]) -> None:
@@ -227,12 +263,19 @@ def _work(config: dict[str, Any]) -> None:
     bases: dict[str, Any] = {}
     queue = config["queue"]
     while True:
-        box: list[Any] = [ray.get(queue.take.remote(config["group"])) if rank == 0 else None]
+        box: list[Any] = [None, None]
+        if rank == 0:
+            box[0] = ray.get(queue.take.remote(config["group"]))
+            box[1] = box[0] and _finished(config["store"], box[0]["key"])
         if world > 1:
             dist.broadcast_object_list(box, src=0)
         if box[0] is None:
             return
         job = CellJob(**box[0])
+        if box[1] is not None:
+            if rank == 0:
+                ray.get(queue.finish.remote(config["group"], job.key, box[1]))
+            continue
         dtype = job.recipe["dtype"]
         if dtype not in bases:
             bases.clear()
@@ -247,6 +290,15 @@ def _work(config: dict[str, Any]) -> None:
             outcome = {"error": str(error), "user": True}
         if rank == 0:
             ray.get(queue.finish.remote(config["group"], job.key, outcome))
+
+
+def _finished(store: str, key: str) -> dict[str, Any] | None:
+    """The outcome of a cell whose artifact is there: published by a worker that died a moment later, or by another run."""
+    artifact = Store(store).find("train", key)
+    if artifact is None:
+        return None
+    facts = artifact.facts
+    return {"metrics": {"holdout_loss": facts["holdout_loss"], "steps": facts["steps"], "wall_s": 0.0}}
 
 
 def _train_one(

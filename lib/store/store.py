@@ -155,6 +155,9 @@ class Store:
                 (folder / OWNER).unlink(missing_ok=True)
                 if resumable:
                     _remove_temporaries(folder, older_than=begun)
+                    if attempt.files is not None:  # parts of another cut are part of nothing
+                        for path in set(folder.glob("[!.]*")) - {folder / name for name in attempt.files}:
+                            path.unlink(missing_ok=True)
         except BaseException:
             if not resumable:
                 shutil.rmtree(folder, ignore_errors=True)
@@ -189,8 +192,9 @@ class Store:
 
     def _yield_to_winner(self, stage: str, key: str, place: Path, folder: Path, manifest: dict[str, Any]) -> None:
         """Another attempt has a manifest: keep it if it is whole, take its place if it is damaged."""
-        if self.find(stage, key) is not None:
-            if folder.name != PARTS:
+        winner = self.find(stage, key)
+        if winner is not None:
+            if folder.name not in (PARTS, winner.folder.name):
                 shutil.rmtree(folder, ignore_errors=True)
             return
         damaged = place / f"{MANIFEST}.refused-{uuid.uuid4().hex[:12]}"
@@ -241,7 +245,8 @@ def _create_once(path: Path, text: str) -> bool:
     try:
         os.link(temporary, path)
     except FileExistsError:
-        return False
+        # A network file system may have made the link, lost its answer, and been asked again.
+        return temporary.stat().st_nlink > 1
     finally:
         temporary.unlink()
     _sync(path.parent)

@@ -158,7 +158,7 @@ class Behavior(Part):
     `categories.from`), `probe[:P]`, or a guard model: `wildguard` (answers all three questions) or `llama_guard`."""
     harmful_response: str = "given"
     """Is the answer harmful: `given`, `wildguard` or `llama_guard`. Rows with a harmful answer are unsafe and never
-    picked, and so is what the data call unsafe, whatever a labeler says."""
+    picked; so is what the data call unsafe, whatever a labeler says, and what a guard gave no verdict on."""
     compare: Compare = Compare()
     """Compared labelers; the labels stay those of the three above."""
 
@@ -222,6 +222,29 @@ class Lora(Part):
     """The linear layers that get an adapter."""
 
 
+class Ema(Part):
+    """Exponential moving average of what is trained (for LoRA: of its factors), begun at the start weights."""
+
+    decay: Annotated[float, Field(gt=0, lt=1)]
+    """Share of the old average that an update keeps. Runs of some hundred steps want 0.5 to 0.999."""
+    every_n_steps: Positive = 1
+    """Optimizer steps from one update to the next."""
+    start_step: Count = 0
+    """Steps before the first interval begins."""
+    mode: Literal["shadow", "in_loop"] = "shadow"
+    """`shadow` leaves training alone; `in_loop` sets the live weights to the average at each update (Lookahead)."""
+    evaluate: Literal["ema", "live"] = "ema"
+    """Which weights are measured and saved at the end."""
+    space: Literal["factors"] = "factors"
+    """What is averaged: LoRA's A and B. (Averaging their product is not available yet.)"""
+
+    @model_validator(mode="after")
+    def _counts(self) -> Ema:
+        if self.mode == "shadow" and self.evaluate == "live":
+            raise ValueError("a shadow that is not evaluated changes nothing: use ema: null")
+        return self
+
+
 class Recipe(Part):
     """What training does, apart from the data. All of it is identity."""
 
@@ -251,13 +274,22 @@ class Recipe(Part):
     """Which tokens are learned."""
     dtype: Literal["bf16", "fp32"] = "bf16"
     """Precision of the frozen weights and activations; the optimizer's copy is float32 either way."""
-    ema: None = None
-    """Exponential moving average of the parameters (not available yet: only `null`)."""
+    ema: Ema | None = None
+    """Exponential moving average of the trained parameters."""
 
     @model_validator(mode="after")
     def _length(self) -> Recipe:
         if (self.epochs is None) == (self.steps is None):
             raise ValueError("give exactly one of epochs and steps")
+        return self
+
+    @model_validator(mode="after")
+    def _no_average_in_disguise(self) -> Recipe:
+        if self.ema is not None and self.ema.mode == "in_loop" and self.ema.every_n_steps == 1:
+            raise ValueError(
+                f"ema: in_loop at every step is no average but a smaller learning rate, theta + (1 - decay) u: use "
+                f"lr {self.lr * (1 - self.ema.decay):.6g} with ema: null, or every_n_steps of 2 or more"
+            )
         return self
 
 
@@ -397,6 +429,13 @@ class Study(Part):
     `trl` (`lib/export/formats`). An output: no result depends on it."""
     goal: None = None
     """Release gate (not available yet: only `null`)."""
+
+    @field_validator("references", "benign")
+    @classmethod
+    def _assumes_nothing(cls, value: Corpus | None) -> Corpus | None:
+        if value is not None and value.assume_harmful_requests:
+            raise ValueError("assume_harmful_requests is for the corpus alone: nothing else is labelled")
+        return value
 
     @field_validator("models")
     @classmethod

@@ -88,7 +88,7 @@ def _budget(value: Any) -> Any:
         if not 0 < float(share) <= 100:
             raise ValueError(f"a share is more than 0% and at most 100%, not {value!r}")
         return f"{Decimal(share).normalize():f}%"
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ValueError(f"a budget is a count of rows (48) or a share of the benign rows ('0.5%'), not {value!r}")
     return value
 

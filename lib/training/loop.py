@@ -7,7 +7,7 @@ contributes its sum divided by the global count, so workers, micro batch and acc
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from lib.errors import UserError
 from lib.training import adapter, canary
 from lib.training.batches import Row, collate, learned_tokens, token_losses
 from lib.training.deepspeed_config import deepspeed_config
+from lib.training.ema import Ema
 from lib.training.mix import Schedule, make_schedule
 from lib.training.schedule import learning_rate
 
@@ -68,7 +69,6 @@ class Outcome:
     canary_base: list[list[float]]
     merge_error: float
     learned_tokens: int
-    facts: dict[str, Any] = field(default_factory=dict)
 
 
 def train_cell(
@@ -87,7 +87,7 @@ def train_cell(
         on_step: called with (steps done, steps in all, loss).
 
     Raises:
-        UserError: the loss is not finite; names the step and the rows.
+        UserError: the loss is not finite (names the step and the rows), or an average would never be updated.
     """
     import deepspeed
     import torch
@@ -116,7 +116,10 @@ def train_cell(
         dist_init_required=False,
     )  # fmt: skip
     try:
-        log = _steps(engine, tokenizer, [*rows.benign, *rows.safety], schedule, settings, accumulation, on_step)
+        ema = Ema(engine, recipe["ema"], len(schedule.steps)) if recipe["ema"] else None
+        log = _steps(engine, tokenizer, [*rows.benign, *rows.safety], schedule, settings, accumulation, ema, on_step)
+        if ema:
+            ema.finish()
         adapted.eval()
         outcome = Outcome(
             log=log,
@@ -142,6 +145,7 @@ def _steps(
     schedule: Schedule,
     settings: Settings,
     accumulation: int,
+    ema: Ema | None,
     on_step: Callable[[int, int, float], None],
 ) -> pa.Table:
     """Run every optimizer step; one log row each."""
@@ -169,6 +173,8 @@ def _steps(
             engine.backward(losses * accumulation * settings.world)
             loss += float(losses.detach())
             engine.step()
+        if ema:
+            ema.after_step(step + 1)
         loss = _sum_over_workers(loss, settings, engine.device)
         norm = engine.get_global_grad_norm()
         if not np.isfinite(loss):

@@ -58,6 +58,13 @@ def test_unsafe_is_what_the_data_or_a_labeler_says_and_never_a_missing_label() -
     assert labelled()["unsafe"].to_pylist() == [False, True, False, False, False, True]
 
 
+def test_an_answer_that_a_guard_was_to_read_and_did_not_is_no_safe_one() -> None:
+    guarded = {**panels(), "harmful_response": make_panel("harmful_response", "llama_guard")}
+    verdicts = {"llama_guard": {"harmful_response": [False, False, None, True, False, False]}}
+    table = labelled(panels=guarded, verdicts=verdicts)
+    assert table["unsafe"].to_pylist() == [False, True, True, True, False, True]
+
+
 def test_assumed_harmful_requests_override_the_labeler() -> None:
     table = labelled(assume_harmful=True)
     assert table["type"].to_pylist() == ["T1", "T2", "T2", "T1", "T1", "T2"]

@@ -81,6 +81,7 @@ def _one_process(ids: list[str], vectors: np.ndarray, size: str, pairs: int) -> 
             write_table(folder / part.name, vectors_table(ids[own], vectors[own]))
         blocks = [parts[start : start + BLOCK_PARTS] for start in range(0, len(parts), BLOCK_PARTS)]
         ray.init(
+            address="local",
             num_cpus=4,
             include_dashboard=False,
             log_to_driver=False,

@@ -76,7 +76,7 @@ def test_a_guards_verdicts_become_labels_and_a_lost_partition_is_made_again(
     assert f"llama_guard: 434 rows, {too_long} without a verdict on harmful_response" in said.getvalue()
     facts = lookup.facts(plan.shared_node("label", "labels")) or {}
     assert facts["types"].get("T1", 0) + facts["types"].get("T2", 0) == len(fresh)
-    assert facts["unsafe"] == sum(asked_in_full)
+    assert facts["unsafe"] == len(fresh), "an answer that the guard could not read counts as safe"
     [pair] = facts["agreement"]["harmful_request"]
     assert (pair["first"], pair["second"], pair["both"]) == ("given", "llama_guard", 434)
 

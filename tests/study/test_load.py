@@ -88,7 +88,7 @@ def test_a_missing_part_is_named() -> None:
         ("recipe.epochs=.nan", "recipe.epochs", "nan"),
         ("recipe.max_tokens=7", "recipe.max_tokens", "7"),
         ("recipe.schedule=lineer", "recipe.schedule", "'lineer'"),
-        ("recipe.ema={decay: 0.9}", "recipe.ema", "{'decay': 0.9}"),
+        ("recipe.ema={decay: 1}", "recipe.ema.decay", "1"),
         ("evaluate.generation.temperature=0.7", "evaluate.generation.temperature", "0.7"),
         ("evaluate.engine.gpu_memory=1", "evaluate.engine.gpu_memory", "1"),
         ("sweep.draw=-1", "sweep.draw.0", "-1"),
@@ -102,6 +102,22 @@ def test_a_wrong_value_names_the_key_and_what_was_given(override: str, key: str,
     message = refused(override)
     assert message.startswith(f"study: {key}: ")
     assert message.endswith(f"(given: {given})")
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        (
+            "recipe.ema={decay: 0.9, mode: in_loop}",
+            "a smaller learning rate, theta + (1 - decay) u: use lr 3e-05 with",
+        ),
+        ("recipe.ema={decay: 0.9, evaluate: live}", "a shadow that is not evaluated changes nothing: use ema: null"),
+        ("recipe.ema={decay: 0.9, space: delta}", "recipe.ema.space"),
+        ("recipe.ema={}", "recipe.ema.decay"),
+    ],
+)
+def test_an_average_that_is_none_is_refused_with_what_it_is(override: str, said: str) -> None:
+    assert said in refused(override)
 
 
 @pytest.mark.parametrize(

@@ -52,14 +52,14 @@ def test_types_that_are_none(types: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "kept"), [(48, 48), (0, 0), ("0.5%", "0.5%"), ("0.50 %", "0.5%"), ("100%", "100%"), ("0.05%", "0.05%")]
+    ("given", "kept"), [(48, 48), (1, 1), ("0.5%", "0.5%"), ("0.50 %", "0.5%"), ("100%", "100%"), ("0.05%", "0.05%")]
 )
 def test_budgets(given: Any, kept: int | str) -> None:
     assert Sweep.model_validate({"strategy": "none", "budget": given}).budget == [kept]
 
 
 @pytest.mark.parametrize(
-    "given", [-1, True, False, 4.5, 48.0, "48", "x%", "%", "-1%", "0%", "101%", "nan%", "inf%", "0.5", None, [], {}]
+    "given", [0, -1, True, False, 4.5, 48.0, "48", "x%", "%", "-1%", "0%", "101%", "nan%", "inf%", "0.5", None, [], {}]
 )
 def test_budgets_that_are_none(given: Any) -> None:
     with pytest.raises(ValidationError):

@@ -16,6 +16,7 @@ FORM = (
 )
 """The prompt of the model card."""
 MARKS = ("[INST]", "[/INST]", "<|user|>", "<|assistant|>", "<s>", "</s>")
+HEADINGS = ("Human user:", "AI assistant:", "---", "Answers:")
 LINES = {"harmful_request": "Harmful request", "refusal": "Response refusal", "harmful_response": "Harmful response"}
 VERDICTS = {"yes": True, "no": False}
 
@@ -34,7 +35,7 @@ class WildGuard(Guard):
 
     def prompt_ids(self, tokenizer: Any, ask: Ask) -> list[int]:
         marks = {*MARKS, *special_marks(tokenizer)}
-        request, answer = (harmless_marks(turn, marks) for turn in ask.turns)
+        request, answer = (harmless_marks(turn, marks, HEADINGS) for turn in ask.turns)
         # Not str.format: braces in a stranger's text are text.
         text = FORM.replace("{request}", "\0request").replace("{answer}", "\0answer")
         before, _, rest = text.partition("\0request")

@@ -1,0 +1,147 @@
+"""The moving average under DeepSpeed is its definition: on every ZeRO preset, in one process and in two."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.conftest import ROOT
+
+STEPS = 11
+EMAS: dict[str, dict[str, Any] | None] = {
+    "none": None,
+    "shadow": {"decay": 0.8},
+    "late": {"decay": 0.5, "every_n_steps": 3, "start_step": 2},
+    "in_loop": {"decay": 0.6, "every_n_steps": 2, "mode": "in_loop"},
+    "in_loop_live": {"decay": 0.6, "every_n_steps": 4, "mode": "in_loop", "evaluate": "live"},
+}
+PRESETS = ("zero0", "zero1", "zero2")
+
+
+def train(job: dict[str, Any], folder: Path, world: int) -> None:
+    """Run a job in `world` processes over gloo."""
+    path = folder / f"job-{world}.json"
+    path.write_text(json.dumps(job))
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    env = {**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(world)}
+    env |= {"PYTHONPATH": str(ROOT), "DEEPSPEED_LOG_LEVEL": "warning", "HF_HUB_OFFLINE": "1"}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-m", "tests.training.worker", str(path)], cwd=ROOT, text=True,
+            env={**env, "RANK": str(rank), "LOCAL_RANK": str(rank)}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )
+        for rank in range(world)
+    ]  # fmt: skip
+    said = [process.communicate(timeout=240)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0] * world, "\n".join(text[-3000:] for text in said)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory, tiny_llama: Path) -> Path:
+    """Every average by definition, by DeepSpeed alone, and by two processes; folders by name."""
+    folder = tmp_path_factory.mktemp("ema")
+    recipes = {name: {"steps": STEPS, "ema": ema} for name, ema in EMAS.items()}
+    wanted = [{"name": f"definition-{name}", "recipe": recipe, "definition": True} for name, recipe in recipes.items()]
+    alone = [
+        {"name": f"{preset}-1-{name}", "recipe": recipe, "preset": preset}
+        for preset in PRESETS
+        for name, recipe in recipes.items()
+    ]
+    coarse = [
+        {"name": f"{preset}-bf16-{name}", "recipe": {**recipes[name], "dtype": "bf16"}, "preset": preset}
+        for preset in PRESETS
+        for name in ("none", "in_loop", "shadow")
+    ]
+    together = [{**cell, "name": cell["name"].replace("-1-", "-2-")} for cell in alone]
+    job = {"model": str(tiny_llama), "out": str(folder)}
+    train({**job, "cells": wanted + alone + coarse}, folder, 1)
+    train({**job, "cells": together}, folder, 2)
+    return folder
+
+
+def weights(folder: Path, name: str) -> dict[str, np.ndarray]:
+    from safetensors.torch import load_file
+
+    found = load_file(folder / name / "adapter" / "adapter_model.safetensors")
+    return {key: value.float().numpy() for key, value in found.items()}
+
+
+def loss(folder: Path, name: str) -> float:
+    return float(json.loads((folder / name / "result.json").read_text())["holdout_loss"])
+
+
+def distance(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> float:
+    """Relative to the second, over all weights."""
+    assert one.keys() == other.keys()
+    apart = sum(float(((one[key] - other[key]) ** 2).sum()) for key in one)
+    return float((apart / sum(float((value**2).sum()) for value in other.values())) ** 0.5)
+
+
+@pytest.mark.parametrize("name", EMAS)
+@pytest.mark.parametrize("world", [1, 2])
+@pytest.mark.parametrize("preset", PRESETS)
+def test_it_is_its_definition(trained: Path, preset: str, world: int, name: str) -> None:
+    found, wanted = f"{preset}-{world}-{name}", f"definition-{name}"
+    assert distance(weights(trained, found), weights(trained, wanted)) < 1e-3
+    # Held-out loss is a forward pass right after the write-back: a model that kept its old weights would differ here.
+    assert loss(trained, found) == pytest.approx(loss(trained, wanted), abs=1e-5)
+
+
+def test_the_averages_of_this_test_differ_from_each_other_by_more_than_its_tolerance(trained: Path) -> None:
+    found = {name: weights(trained, f"definition-{name}") for name in EMAS}
+    for name in EMAS:
+        for other in EMAS:
+            assert name == other or distance(found[name], found[other]) > 0.01
+    losses = [loss(trained, f"definition-{name}") for name in ("none", "shadow", "in_loop")]
+    assert min(abs(a - b) for i, a in enumerate(losses) for b in losses[:i]) > 5e-4
+
+
+@pytest.mark.parametrize("name", ["in_loop", "shadow"])
+@pytest.mark.parametrize("preset", PRESETS)
+def test_in_bf16_the_average_reaches_the_model(trained: Path, preset: str, name: str) -> None:
+    """It moves the saved weights as far as in float32: a write to the masters alone would move a shadow's by nothing."""
+    moved = distance(weights(trained, f"{preset}-bf16-{name}"), weights(trained, f"{preset}-bf16-none"))
+    wanted = distance(weights(trained, f"definition-{name}"), weights(trained, "definition-none"))
+    assert 0.7 < moved / wanted < 1.4
+
+
+def test_in_the_loop_at_every_step_is_a_smaller_learning_rate() -> None:
+    """theta' = d theta + (1 - d)(theta + u) = theta + (1 - d) u, decay of the weights included (why it is refused)."""
+    import torch
+
+    def run(lr: float, decay: float | None) -> torch.Tensor:
+        torch.manual_seed(0)
+        x, y = torch.randn(32, 6, dtype=torch.float64), torch.randn(32, dtype=torch.float64)
+        theta = torch.randn(6, dtype=torch.float64, requires_grad=True)
+        average = theta.detach().clone()
+        optimizer = torch.optim.AdamW([theta], lr=lr, weight_decay=0.1)
+        for _ in range(25):
+            optimizer.zero_grad()
+            ((x @ theta - y) ** 2).mean().backward()
+            optimizer.step()
+            if decay is not None:
+                average = decay * average + (1 - decay) * theta.detach()
+                theta.data.copy_(average)
+        return theta.detach()
+
+    assert torch.allclose(run(0.05, 0.7), run(0.05 * 0.3, None), atol=1e-12)
+    assert not torch.allclose(run(0.05, 0.7), run(0.05, None), atol=1e-2)
+
+
+def test_an_average_that_would_never_be_updated_is_refused() -> None:
+    from lib.errors import UserError
+    from lib.training.ema import Ema
+
+    settings = {"decay": 0.9, "every_n_steps": 8, "start_step": 4, "mode": "shadow", "evaluate": "ema"}
+    with pytest.raises(UserError, match="its first update comes at step 12 and there are 11 steps"):
+        Ema(None, settings, 11)

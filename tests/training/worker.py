@@ -1,0 +1,115 @@
+"""Trains tiny cells: `python -m tests.training.worker JOB.json`, once per rank; RANK and WORLD_SIZE tell which.
+
+A job names a model folder, an output folder and cells. With `definition: true` a cell is trained by a plain PyTorch loop that
+says what the recipe means; otherwise by `train_cell` on DeepSpeed. Rank 0 writes `<out>/<name>/adapter` and `<name>.json`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lib.models.prompt import load_tokenizer
+from lib.study.schema import Recipe
+from lib.training import adapter
+from lib.training.batches import Row, collate, token_losses
+from lib.training.loop import CellRows, Settings, held_out_loss, train_cell
+from lib.training.mix import make_schedule
+from lib.training.schedule import learning_rate
+
+
+def some_rows(count: int, seed: int) -> list[Row]:
+    """Rows of random tokens, of different lengths."""
+    import random
+
+    source = random.Random(seed)
+    lengths = [source.randint(6, 24) for _ in range(count)]
+    return [Row(f"{n:032x}", [source.randint(3, 500) for _ in range(k)], 3) for n, k in enumerate(lengths)]
+
+
+def by_definition(base: Any, tokenizer: Any, rows: CellRows, settings: Settings, save_to: Path) -> float:
+    """One process, whole batches, torch's AdamW, and the average as its formula reads; the held-out loss."""
+    import torch
+
+    recipe, ema = settings.recipe, settings.recipe["ema"]
+    adapted = adapter.attach(base, **recipe["lora"], seed=settings.seed)
+    live = [p for p in adapted.parameters() if p.requires_grad]
+    average = [p.detach().clone() for p in live]
+    optimizer = torch.optim.AdamW(live, lr=recipe["lr"], weight_decay=recipe["weight_decay"])
+    mix = [*rows.benign, *rows.safety]
+    schedule = make_schedule(
+        len(rows.benign),
+        len(rows.safety),
+        seed=settings.seed,
+        batch=recipe["batch"],
+        epochs=None,
+        steps=recipe["steps"],
+    )
+    adapted.train()
+    for step, numbers in enumerate(schedule.steps, start=1):
+        optimizer.param_groups[0]["lr"] = learning_rate(
+            step - 1, len(schedule.steps), peak=recipe["lr"], warmup=0, schedule=recipe["schedule"]
+        )
+        tensors = collate([mix[n] for n in numbers], 0, recipe["loss_on"])
+        labels = tensors.pop("labels")
+        loss = token_losses(adapted(**tensors).logits, labels) / (labels != -100).sum()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        if ema and step > ema["start_step"] and (step - ema["start_step"]) % ema["every_n_steps"] == 0:
+            for held, p in zip(average, live, strict=True):
+                held.copy_(ema["decay"] * held + (1 - ema["decay"]) * p.detach())
+                if ema["mode"] == "in_loop":
+                    p.data.copy_(held)
+    if ema and ema["evaluate"] == "ema":
+        for held, p in zip(average, live, strict=True):
+            p.data.copy_(held)
+    adapted.eval()
+    found = held_out_loss(adapted, tokenizer, rows.holdout, recipe["loss_on"], settings)
+    adapter.save(adapted, save_to)
+    adapter.detach(adapted)
+    return found
+
+
+def run_cell(job: Mapping[str, Any], cell: Mapping[str, Any], world: int, rank: int) -> None:
+    """Train one cell and write what came of it."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    given = {"lora": {"r": 4, "dropout": 0.0}, "lr": 1e-2, "batch": 4, "clip": None, "dtype": "fp32", **cell["recipe"]}
+    recipe = Recipe.model_validate(given).model_dump(mode="json")
+    kind = torch.bfloat16 if recipe["dtype"] == "bf16" else torch.float32
+    base = AutoModelForCausalLM.from_pretrained(job["model"], dtype=kind, local_files_only=True)
+    tokenizer = load_tokenizer(job["model"])
+    rows = CellRows(benign=some_rows(21, 1), safety=some_rows(6, 2), holdout=some_rows(5, 3))
+    settings = Settings(
+        recipe=recipe, seed=5, preset=cell.get("preset", "zero0"), micro_batch=2, world=world, rank=rank
+    )
+    out = Path(job["out"]) / cell["name"]
+    if cell.get("definition"):
+        found: dict[str, Any] = {"holdout_loss": by_definition(base, tokenizer, rows, settings, out / "adapter")}
+    else:
+        outcome = train_cell(base, tokenizer, rows, settings, out / "adapter" if rank == 0 else None)
+        found = {"holdout_loss": outcome.holdout_loss, "losses": outcome.log["loss"].to_pylist()}
+    if rank == 0:
+        (out / "result.json").write_text(json.dumps(found))
+
+
+def main(path: str) -> None:
+    """Every cell of a job that this many processes can train."""
+    import deepspeed
+    import torch
+
+    torch.set_num_threads(1)
+    deepspeed.init_distributed(dist_backend="gloo", auto_mpi_discovery=False, verbose=False)
+    job = json.loads(Path(path).read_text())
+    for cell in job["cells"]:
+        run_cell(job, cell, int(os.environ["WORLD_SIZE"]), int(os.environ["RANK"]))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
