@@ -19,6 +19,9 @@ import pyarrow.parquet as pq
 
 from lib.errors import UserError
 
+ROW_GROUP = 8192
+"""Rows of a Parquet row group: who wants a range of a sorted file reads little more than that range."""
+
 
 @contextlib.contextmanager
 def storage_errors(root: Path) -> Iterator[None]:
@@ -80,7 +83,7 @@ def write_table(path: Path, table: pa.Table, *, keep: bool = False) -> None:
         keep: see `replacing`; for files that two runs may both be making, and another may have published already.
     """
     sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd")
+    pq.write_table(table, sink, compression="zstd", row_group_size=ROW_GROUP)
     write_bytes(path, sink.getvalue().to_pybytes(), keep=keep)
 
 

@@ -64,11 +64,14 @@ def parts_in(folder: Path) -> list[Part]:
 
 def inside(table: pa.Table, part: Part, key: str) -> pa.Table:
     """The rows of a table whose id, in column `key`, belongs to `part`."""
+    return table.filter(_within(part, pc.field(key)))
+
+
+def _within(part: Part, one: pc.Expression) -> pc.Expression:
+    """Does an id belong to a partition? Of a sorted file, Parquet then reads the row groups that may hold some."""
     low, high = part.bounds
-    within = pc.greater_equal(table[key], f"{low:0{PREFIX}x}")
-    if high < 1 << BITS:
-        within = pc.and_(within, pc.less(table[key], f"{high:0{PREFIX}x}"))
-    return table.filter(within)
+    above = one >= f"{low:0{PREFIX}x}"
+    return above & (one < f"{high:0{PREFIX}x}") if high < 1 << BITS else above
 
 
 def read_part(folder: Path, part: Part, columns: Sequence[str] | None = None, key: str = "id") -> pa.Table | None:
@@ -85,9 +88,8 @@ def read_part(folder: Path, part: Part, columns: Sequence[str] | None = None, ke
         if not part.overlaps(other):
             continue
         wanted = None if columns is None else list(dict.fromkeys([*columns, key]))
-        table = pq.read_table(folder / other.name, columns=wanted)
-        if other != part:
-            table = inside(table, part, key)
+        within = None if other == part else _within(part, pc.field(key))
+        table = pq.read_table(folder / other.name, columns=wanted, filters=within)
         if table.num_rows:
             tables.append(table if columns is None else table.select(list(columns)))
     return pa.concat_tables(tables) if tables else None

@@ -46,17 +46,23 @@ def read_blocks(folder: Path, blocks: list[list[Part]], metric: Metric) -> list[
 
 
 class Holder:
-    """A Ray actor with the vectors of some blocks."""
+    """A Ray actor with the vectors of some blocks: kept between iterations, or read for each question."""
 
-    def __init__(self, folder: str, blocks: list[list[Part]], metric: Metric, threads: int) -> None:
+    def __init__(self, folder: str, blocks: list[list[Part]], metric: Metric, threads: int, keep: bool = True) -> None:
         import faiss
 
         faiss.omp_set_num_threads(threads)
-        self.blocks = read_blocks(Path(folder), blocks, metric)
+        self.folder, self.parts, self.metric, self.keep = Path(folder), blocks, metric, keep
+        self.blocks: dict[int, Block] = {}
 
     def answer(self, question: Callable[[Block], T], number: int) -> T:
         """The question put to one block of this holder."""
-        return question(self.blocks[number])
+        block = self.blocks.get(number)
+        if block is None:
+            [block] = read_blocks(self.folder, [self.parts[number]], self.metric)
+            if self.keep:
+                self.blocks[number] = block
+        return question(block)
 
 
 @dataclass(frozen=True)
@@ -94,7 +100,10 @@ def holding(session: Session, folder: Path, blocks: list[list[Part]], settings: 
     count = min(len(blocks), settings["workers"])
     environment = {"env_vars": {"OMP_NUM_THREADS": str(session.threads)}}
     actor = ray.remote(num_cpus=1, num_gpus=1 if session.gpus else 0, runtime_env=environment)(Holder)
-    actors = [actor.remote(str(folder), blocks[i::count], settings["metric"], session.threads) for i in range(count)]
+    keep = settings["fit_rows"] == "all"  # a fit on a sample goes over the blocks a few times, not once an iteration
+    actors = [
+        actor.remote(str(folder), blocks[i::count], settings["metric"], session.threads, keep) for i in range(count)
+    ]
     try:
         with remote_errors():
             yield Holders(actors, len(blocks))

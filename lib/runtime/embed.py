@@ -124,8 +124,14 @@ class EmbedPart:
 
 def _known(folder: Path, part: Part, wanted: Collection[str]) -> dict[str, np.ndarray]:
     """Those of the wanted texts' vectors that another pool has already, as far as it has come."""
-    if not any(part.overlaps(other) for other in parts_in(folder)):
-        return {}
-    ids, matrix = read_vectors(folder, part)
-    common = [one for one in ids.to_pylist() if one in wanted]
-    return dict(zip(common, matrix[rows_of(ids, common)], strict=True)) if common else {}
+    found: dict[str, np.ndarray] = {}
+    for other in parts_in(
+        folder
+    ):  # one after the other: a small pool has one partition, which overlaps all of a large one
+        if part.overlaps(other):
+            ids = pq.read_table(folder / other.name, columns=["text_id"])["text_id"].combine_chunks()
+            common = [one for one in ids.to_pylist() if one in wanted]
+            if common:
+                _, matrix = read_vectors(folder, other)
+                found |= dict(zip(common, matrix[rows_of(ids, common)], strict=True))
+    return found

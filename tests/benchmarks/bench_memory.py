@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import sys
 import tempfile
 import threading
 import time
 from pathlib import Path
 
-from tests.benchmarks.harness import Result, own_process
+from tests.benchmarks.harness import Result, own_process, peak_mib
 
 WORDS = 2000
 
@@ -73,6 +72,7 @@ class Watch(threading.Thread):
     def __init__(self) -> None:
         super().__init__(daemon=True)
         self.peak_mib, self.ending = 0.0, threading.Event()
+        self.by_title: dict[str, float] = {}
 
     def run(self) -> None:
         import psutil
@@ -81,9 +81,12 @@ class Watch(threading.Thread):
         while not self.ending.wait(0.1):
             for process in me.children(recursive=True):
                 try:
-                    if "ray::" in "".join(process.cmdline()[:1]):
+                    title = "".join(process.cmdline()[:1])
+                    if "ray::" in title:
                         info = process.memory_info()  # shared is the object store: it is one for all, and bounded
-                        self.peak_mib = max(self.peak_mib, (info.rss - info.shared) / 2**20)
+                        now = (info.rss - info.shared) / 2**20
+                        self.by_title[title] = max(self.by_title.get(title, 0.0), now)
+                        self.peak_mib = max(self.peak_mib, now)
                 except psutil.Error:
                     continue
 
@@ -111,7 +114,9 @@ def measure(rows: int) -> None:
         with open(os.devnull, "w") as silent:
             run_study(study, Progress(silent), until="label")
         watch.ending.set()
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        peak = peak_mib()
+    for title, most in sorted(watch.by_title.items(), key=lambda item: -item[1])[:8]:
+        print(f"{most:8.0f} MiB  {title}")
     print(json.dumps({"driver": peak, "worker": watch.peak_mib, "seconds": time.perf_counter() - started}))
 
 

@@ -14,7 +14,7 @@ from lib.sampling.evidence import Evidence, make_vectors
 from lib.sampling.pool import Pool, make_pool
 from lib.sampling.select import select
 from lib.sampling.strategy import make_strategy
-from tests.benchmarks.harness import Result, compare, own_process
+from tests.benchmarks.harness import Result, compare, own_process, peak_mib
 
 CATEGORIES = [f"category {n:02d}" for n in range(14)]
 STRATEGIES = [
@@ -112,8 +112,6 @@ def _million(name: str, rows: int) -> Result:
 
 def measure(name: str, rows: int) -> None:
     """Seconds of one selection and the peak memory of the process, as JSON."""
-    import resource
-
     plain, _, option = name.partition(" per=")
     pool, vectors = make(rows, 384, 2)
     strategy = make_strategy(plain, {"per": option} if option else None)
@@ -122,7 +120,7 @@ def measure(name: str, rows: int) -> None:
     started = time.perf_counter()
     select(pool, strategy, label=name, budget=200 if strategy.uses_budget else 0, draw=0, evidence=evidence)
     seconds = time.perf_counter() - started
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    peak = peak_mib() / 1024
     print(json.dumps({"seconds": round(seconds, 3), "peak_gib": round(peak, 3)}))
 
 

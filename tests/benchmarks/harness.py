@@ -100,6 +100,14 @@ def own_process(module: str, *arguments: object) -> dict[str, float]:
     return told
 
 
+def peak_mib() -> float:
+    """The most memory this process has had, in MiB (`VmHWM`; `ru_maxrss` would count what its parent had)."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1024
+    raise RuntimeError("this system does not tell a process's peak memory")
+
+
 def save(results: list[Result]) -> None:
     """Put results into `results.json`, beside those of other benchmarks."""
     known = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
