@@ -37,4 +37,13 @@ class Cell:
         parts = [self.model, self.strategy if not self.budget else f"{self.strategy}-{self.budget}"]
         parts += [f"draw {self.draw}"] if self.draw else []
         parts += [f"seed {self.seed}"] if self.seed else []
-        return " ".join(parts + [f"{path.removeprefix('recipe.')}={value}" for path, value in self.axes.items()])
+        return " ".join(
+            parts + [f"{path.removeprefix('recipe.')}={_written(value)}" for path, value in self.axes.items()]
+        )
+
+
+def _written(value: Any) -> str:
+    """A swept value as a study would have it."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {_written(one)}" for key, one in value.items()) + "}"
+    return "null" if value is None else str(value)

@@ -186,5 +186,5 @@ def with_axes(recipe: Recipe, axes: Mapping[str, Any]) -> Recipe:
         return Recipe.model_validate(tree)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(p) for p in first["loc"])
-        raise UserError(f"axis values {dict(axes)}: recipe.{where}: {first['msg']}") from None
+        where = ".".join(["recipe", *(str(p) for p in first["loc"])])
+        raise UserError(f"axis values {dict(axes)}: {where}: {first['msg'].removeprefix('Value error, ')}") from None
