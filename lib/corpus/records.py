@@ -26,6 +26,7 @@ from lib.errors import UserError
 
 OPENERS: dict[str, Any] = {".jsonl": None, ".jsonl.gz": gzip.open, ".jsonl.xz": lzma.open}
 SUFFIXES = (*OPENERS, ".json", ".csv", ".parquet")
+NO_TEXT = "bytes that are no UTF-8 text"
 MAX_LINE_CHARS = 10_000_000
 PARQUET_ROWS = 4096
 """Rows that are in memory at once: long answers make the default, 65,536, gigabytes."""
@@ -76,7 +77,7 @@ def records(location: Path | str) -> Iterator[Record]:
                 empty = False
                 yield record
         except (UnicodeDecodeError, gzip.BadGzipFile, lzma.LZMAError, EOFError, zlib.error):
-            raise UserError(f"{text} is not {suffix}: it holds bytes that are no UTF-8 text") from None
+            raise UserError(f"{text} is not {suffix}: it holds {NO_TEXT}") from None
     if empty:
         raise UserError(f"{text} holds no rows")
 
@@ -103,15 +104,33 @@ def _rows(file: IO[bytes], suffix: str, name: str) -> Iterator[Record]:
     if suffix == ".json":
         return _json(file.read().decode("utf-8-sig"), name)
     opener = OPENERS[suffix]
-    return _jsonl(io.TextIOWrapper(opener(file) if opener else file, encoding="utf-8-sig", newline="\n"), name)
+    text = io.TextIOWrapper(
+        opener(file) if opener else file, encoding="utf-8-sig", newline="\n", errors="surrogateescape"
+    )
+    return _jsonl(text, name)
 
 
 def _jsonl(lines: IO[str], name: str) -> Iterator[Record]:
+    """Bytes that are no UTF-8 are the fault of their line, but in the first one the file is no text at all."""
+    seen = False
     for number, line in enumerate(lines, start=1):
         if "\x00" in line:
             raise UserError(f"{name} is not .jsonl: line {number} holds NUL bytes (a binary file?)")
         if line.strip():
-            yield f"line {number}", _parse(line)
+            whole = _is_text(line)
+            if not (whole or seen):
+                raise UserError(f"{name} is not .jsonl: it holds {NO_TEXT}")
+            seen = True
+            yield f"line {number}", _parse(line) if whole else BadRow(f"holds {NO_TEXT}")
+
+
+def _is_text(line: str) -> bool:
+    """Were all bytes of this line UTF-8? (What was not is a lone surrogate, which cannot be encoded again.)"""
+    try:
+        line.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _parse(line: str) -> dict[str, Any] | BadRow:

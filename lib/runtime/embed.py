@@ -36,7 +36,10 @@ def embed(session: Session, lookup: Lookup, nodes: list[Node]) -> str:
     import ray
 
     session.start()
-    settings = {**dict(nodes[0].task), "threads": None if session.gpus else session.threads}
+    settings = {
+        **dict(nodes[0].task), "threads": None if session.gpus else session.threads,
+        "device": "cuda" if session.gpus else "cpu",
+    }  # fmt: skip
     settings |= {name: (nodes[0].identity or {})[name] for name in ("pooling", "dtype", "storage")}
     encoder = str(lookup.folder(nodes[0].inputs["encoder"]))
     with ExitStack() as stack:
@@ -92,7 +95,11 @@ class EmbedPart:
     def __init__(self, encoder: str, settings: dict[str, Any], tally: Any) -> None:
         self.batch, self.storage, self.tally = settings["batch"], settings["storage"], tally
         self.encoder = Encoder(
-            encoder, pooling=settings["pooling"], dtype=settings["dtype"], threads=settings["threads"]
+            encoder,
+            pooling=settings["pooling"],
+            dtype=settings["dtype"],
+            threads=settings["threads"],
+            device=settings["device"],
         )
 
     def __call__(self, batch: pa.Table) -> pa.Table:

@@ -126,7 +126,14 @@ def _repeated(folder: str, texts: list[str]) -> Result:
 
     rows = [Example.make(source="", instruction=text, response=f"Answer {n}.") for text in texts for n in range(10)]
     rows.sort(key=lambda row: row.id)
-    settings = {"batch": 64, "storage": "float32", "pooling": "model", "dtype": "float32", "threads": os.cpu_count()}
+    settings = {
+        "batch": 64,
+        "storage": "float32",
+        "pooling": "model",
+        "dtype": "float32",
+        "threads": os.cpu_count(),
+        "device": "cpu",
+    }
     worker = EmbedPart(folder, settings, Unheard())
     with tempfile.TemporaryDirectory() as place:
         pool, target = Path(place) / "pool", Path(place) / "vectors"

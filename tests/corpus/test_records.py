@@ -45,6 +45,17 @@ def refused(path: Path) -> str:
     return str(error.value).removeprefix(str(path))
 
 
+def test_a_byte_that_is_no_text_is_the_fault_of_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(b'{"q": "one"}\n{"q": "caf\xe9"}\n\n{"q": "caf\xc3\xa9 \\udc80"}\n')
+    first, second, third = records(path)
+    assert first == ("line 1", {"q": "one"})
+    assert second[0] == "line 2"
+    assert isinstance(second[1], BadRow)
+    assert str(second[1]) == "holds bytes that are no UTF-8 text"
+    assert third == ("line 4", {"q": "caf\u00e9 \udc80"})
+
+
 @pytest.mark.parametrize(
     ("name", "places"),
     [
