@@ -8,6 +8,7 @@ to workers but the few variables named here: a runtime environment can be read b
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -165,4 +166,6 @@ def _user_error_behind(error: BaseException) -> UserError | None:
         if type(cause) is UserError:
             return UserError(str(cause).splitlines()[0])  # one line by contract; Ray Data adds advice of its own
         cause = getattr(cause, "cause", None) or cause.__cause__ or cause.__context__
-    return None
+    # An exception loses its cause on the way from one process to another; what is left of it is the text of the traceback.
+    told = re.findall(rf"^{UserError.__module__}\.{UserError.__qualname__}: (.*)$", str(error), flags=re.MULTILINE)
+    return UserError(told[-1]) if told else None

@@ -1,0 +1,42 @@
+"""What comes back from workers: a user's mistake as one line, wherever it was made."""
+
+from __future__ import annotations
+
+import pytest
+
+from lib.errors import UserError
+from lib.runtime.session import Session, _user_error_behind, remote_errors
+
+
+def full(number: int) -> None:
+    """Fails as a storage does."""
+    try:
+        raise OSError(28, "No space left on device")
+    except OSError as error:
+        raise UserError(f"storage {number} is full") from error
+
+
+@pytest.mark.ray
+def test_a_mistake_in_a_task_is_raised_as_it_was(ray_session: Session) -> None:
+    with pytest.raises(UserError, match=r"^storage 3 is full$"):
+        list(ray_session.run_tasks(full, [(3,)]))
+
+
+@pytest.mark.ray
+def test_a_mistake_in_an_actor_of_ray_data_is_raised_as_it_was(ray_session: Session) -> None:
+    import ray
+
+    class Fills:
+        def __call__(self, batch: dict[str, object]) -> dict[str, object]:
+            full(4)
+            return batch
+
+    rows = ray.data.from_items([{"a": 1}]).map_batches(Fills, compute=ray.data.ActorPoolStrategy(size=1))
+    with pytest.raises(UserError, match=r"^storage 4 is full$"), remote_errors():
+        rows.take_all()
+
+
+def test_a_mistake_of_which_only_the_traceback_is_left_is_found_in_it() -> None:
+    told = "RayTaskError: ...\nlib.errors.UserError: storage x is full: free some space\n\nThe above exception was ..."
+    assert str(_user_error_behind(RuntimeError(told))) == "storage x is full: free some space"
+    assert _user_error_behind(RuntimeError("he said lib.errors.UserError: no")) is None
