@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
@@ -30,6 +31,8 @@ from lib.plan import Lookup, Node
 from lib.runtime.guards import verdicts_of
 from lib.runtime.learn import LABELLED, Folders, Learned, Settings, learn, renamed, vectors_of
 from lib.runtime.session import Session
+
+RANGE_ROWS = 16_384
 
 
 def label_corpus(session: Session, lookup: Lookup, node: Node) -> str:
@@ -77,9 +80,19 @@ def dropped_names(folders: Folders, source: str, names: Names) -> dict[str, dict
 
 
 def label_part(part: Part, folders: Mapping[str, Path], settings: Settings, target: str, learned: Learned) -> None:
-    """Write the labels of one partition."""
+    """Write the labels of one partition, made range by range: as Python values rows take many times their size."""
+    ranges = -(-pq.read_metadata(folders["corpus"] / part.name).num_rows // RANGE_ROWS)
+    inner = (Part(part.count * ranges, part.index * ranges + number) for number in range(ranges))
+    found = (_label_range(one, folders, settings, learned) for one in inner)
+    labels = pa.concat_tables([table for table in found if table is not None])
+    write_table(Path(target) / part.name, labels.combine_chunks(), keep=True)
+
+
+def _label_range(part: Part, folders: Mapping[str, Path], settings: Settings, learned: Learned) -> pa.Table | None:
+    """The labels of the corpus' rows in a range of ids. Answers to one instruction lie in one range."""
     table = read_part(folders["corpus"], part)
-    assert table is not None
+    if table is None:
+        return None
     examples, rows = table_examples(table), table.to_pylist()
     asked = [one for panel in learned.panels.values() for one in panel.labelers.values()]
     kinds = {one.looks_at for one in asked}
@@ -102,7 +115,7 @@ def label_part(part: Part, folders: Mapping[str, Path], settings: Settings, targ
             siblings += [(fold_id(row["instruction"]), renamed(settings, row["categories"] or ())) for row in found]
         known = by_prompt(siblings)
         categories = [known.get(fold_id(example.instruction), ()) for example in examples]
-    labels = label(
+    return label(
         examples,
         categories=categories,
         scores=scores,
@@ -111,4 +124,3 @@ def label_part(part: Part, folders: Mapping[str, Path], settings: Settings, targ
         verdicts=verdicts,
         assume_harmful=settings["assume_harmful"],
     )
-    write_table(Path(target) / part.name, labels, keep=True)

@@ -181,3 +181,14 @@ def test_too_few_flags_name_the_fix(folders: dict[str, Path]) -> None:
         UserError, match="there are 0 with harmful_request: true and 0 with false: add rows with that flag"
     ):
         learn(folders, PROBED)
+
+
+def test_a_partition_is_labelled_range_by_range_as_at_once(
+    folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for source in ("given", "prompt", "nearest"):
+        settings = {**SETTINGS, "categories": source}
+        whole = labels_of({**folders, "target": tmp_path / f"{source} whole"}, settings)
+        with monkeypatch.context() as small:
+            small.setattr("lib.runtime.label.RANGE_ROWS", 3)
+            assert labels_of({**folders, "target": tmp_path / f"{source} ranges"}, settings).equals(whole)
