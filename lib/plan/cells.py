@@ -14,7 +14,8 @@ from lib.plan.lookup import Lookup
 from lib.plan.node import Node, identity_with
 from lib.plan.pools import PoolPlanner
 from lib.store import digest_value
-from lib.study.schema import Model, Recipe, Study
+from lib.study.recipe import Recipe
+from lib.study.schema import Model, Study
 
 BF16_MERGE_LIMIT = 0.1
 """Above this relative rounding error a merged cell is not served in bf16."""

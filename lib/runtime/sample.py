@@ -23,8 +23,8 @@ from lib.sampling.select import content_digest, picked_ids, select, selection_ta
 from lib.sampling.strategy import Strategy, make_strategy
 
 Folders = Mapping[str, Path]
-DROPPED_FILE, PAIRS_FILE = "dropped.parquet", "pairs.parquet"
-"""In an artifact of near duplicates: the text ids that repeat another one, and all pairs."""
+PAIRS_FILE = "pairs.parquet"
+"""In an artifact of near duplicates: every pair."""
 
 
 def make_selection(

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
@@ -25,7 +24,7 @@ from lib.judging.judge import make_judge, verdicts
 from lib.models.source import materialise
 from lib.plan import Lookup, Node
 from lib.runtime.cards import make_cards
-from lib.runtime.sample import DROPPED_FILE, PAIRS_FILE, make_selection
+from lib.runtime.sample import PAIRS_FILE, make_selection
 from lib.runtime.session import Session
 from lib.store import Store
 
@@ -88,10 +87,9 @@ def _leakage(step: Step) -> str:
 def _duplicates(step: Step) -> str:
     ids, matrix = read_vectors(step.folders["embed"])
     pairs = near_pairs(ids, matrix, step.identity["above"])
-    dropped = sorted(drop_near(pairs))
+    dropped = drop_near(pairs)
     with step.store.attempt(step.stage, step.key, dict(step.identity)) as attempt:
         write_table(attempt.folder / PAIRS_FILE, pairs)
-        write_table(attempt.folder / DROPPED_FILE, pa.table({"text_id": pa.array(dropped, pa.string())}))
         attempt.facts = {"texts": len(ids), "pairs": pairs.num_rows, "repeats": len(dropped)}
     return f"{len(dropped)} of {len(ids)} instructions nearly repeat another one"
 

@@ -56,7 +56,7 @@ class Ema:
     def __init__(self, engine: Any, settings: Mapping[str, Any], total: int) -> None:
         """
         Args:
-            settings: the fields of `lib.study.schema.Ema`.
+            settings: the fields of `lib.study.recipe.Ema`.
             total: optimizer steps of the cell.
 
         Raises:

@@ -48,7 +48,7 @@ class Settings:
     """What `train_cell` needs of recipe and placement."""
 
     recipe: Mapping[str, Any]
-    """The fields of `lib.study.schema.Recipe`."""
+    """The fields of `lib.study.recipe.Recipe`."""
     seed: int
     preset: str
     micro_batch: int

@@ -10,7 +10,7 @@ from lib.plan import STAGES, Lookup, Node, Plan, make_plan
 from lib.plan.cells import with_axes
 from lib.store import Store
 from lib.study import Study, load_study
-from lib.study.schema import Recipe
+from lib.study.recipe import Recipe
 from tests.makers import DEMO, demo, finished, model_folder
 
 

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
 from lib.corpus.partitions import parts_in, read_all
+from lib.corpus.sources import locate
 from lib.errors import UserError
 from lib.plan import Lookup, Node
+from lib.runtime import ingest as stage
 from lib.runtime.ingest import ingest
 from lib.runtime.session import Session
 from lib.store import Store
+from lib.study.schema import Source
 
 pytestmark = pytest.mark.ray
 
@@ -83,3 +87,40 @@ def test_a_mistake_found_on_a_worker_is_said_as_one_line(
         list(ingest(ray_session, Lookup(Store(tmp_path / "runs")), [missing]))
     assert str(said.value).endswith("gone.jsonl does not exist")
     assert "\n" not in str(said.value)
+
+
+def test_a_source_that_changes_while_it_is_read_is_not_published_under_its_old_key(
+    ray_session: Session, files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The plan saw one content, the workers may have seen another: nobody can tell, so the run says so and stops."""
+    lookup, source = Lookup(Store(tmp_path / "runs")), Source(source=str(files[0]), format="ballast")
+    planned = locate(source).identity
+    read = node(files[:1], 1)
+    read = Node(**{"stage": "ingest", "title": "corpus", "identity": read.identity,
+                   "task": {**read.task, "sources": [(source, planned)]}})  # fmt: skip
+    before = files[0].read_bytes()
+    run = stage._run
+
+    def run_and_change(*given: Any) -> Any:
+        done = run(*given)
+        files[0].write_bytes(before + b'{"instruction": "New?", "response": "Yes."}\n')
+        return done
+
+    with monkeypatch.context() as patched:
+        patched.setattr(stage, "_run", run_and_change)
+        with pytest.raises(UserError, match="changed while it was read: run the same command again"):
+            list(ingest(ray_session, lookup, [read]))
+    assert not list(tmp_path.rglob("manifest.json"))
+    files[0].write_bytes(before)
+    assert list(ingest(ray_session, lookup, [read])) == ["corpus: 40 rows, 0 duplicates, 0 rejected"]
+
+
+def test_a_bad_pool_does_not_cost_a_good_one_its_ingest(
+    ray_session: Session, files: list[Path], tmp_path: Path
+) -> None:
+    lookup = Lookup(Store(tmp_path))
+    good, bad = node(files[:1], 1), node(files, 2, on_bad_row="fail")
+    with pytest.raises(UserError, match=r"second\.jsonl, line 2"):
+        list(ingest(ray_session, lookup, [bad, good]))
+    assert lookup.have(good)
+    assert not lookup.have(bad)

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from lib.study.schema import Train
+from lib.study.recipe import Train
 from lib.training.deepspeed_config import deepspeed_config
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lib.models.prompt import load_tokenizer
-from lib.study.schema import Recipe
+from lib.study.recipe import Recipe
 from lib.training import adapter
 from lib.training.batches import Row, collate, token_losses
 from lib.training.loop import CellRows, Settings, held_out_loss, train_cell
