@@ -28,7 +28,8 @@ class Similarity(Strategy):
 
     Score(item, category) = mean over the category's references of their cosine to the item, which is one product with the
     mean of their unit vectors: N x C instead of N x M. C and the order of categories are those of the references, in order
-    of first appearance in them: the pool's own categories are not looked at, a pool without any can be sampled so. For
+    of first appearance in them, where references stand in the order of their ids (that of their files is lost when they
+    are read in parallel): the pool's own categories are not looked at, a pool without any can be sampled so. For
     each category in turn, the k = budget // C highest that are not taken yet, at least 1, until the budget is reached; then
     top up by the highest score in any category. Ties, after rounding to 1e-6, go by id. Nothing is random.
 
