@@ -26,8 +26,7 @@ def work(arguments: Sequence[str]) -> int:
     from lib.runtime.outputs import report
     from lib.runtime.pipeline import run
 
-    plan, lookup = run(study, Progress())
-    print(report(plan, lookup, arguments))
+    run(study, Progress(), finish=lambda plan, lookup: print(report(plan, lookup, arguments)))
     return 0
 
 

@@ -16,10 +16,15 @@ EXIT_INTERRUPTED = 130
 
 
 def parser(job: str, what: str) -> argparse.ArgumentParser:
-    """The parser of a job: STUDY and `key.path=value` overrides."""
+    """The parser of a job: STUDY and overrides, `key.path=value` or files laid over it."""
     made = argparse.ArgumentParser(prog=f"python -m jobs.{job}", description=what)
     made.add_argument("study", type=Path, help="a study file (YAML)")
-    made.add_argument("overrides", nargs="*", metavar="key.path=value", help="override a value of the study")
+    made.add_argument(
+        "overrides",
+        nargs="*",
+        metavar="key.path=value",
+        help="override a value of the study; or FILE.yaml, laid over it",
+    )
     return made
 
 

@@ -18,6 +18,10 @@ class UserError(Exception):
     """Bad study, bad data or a missing dependency. The message is one sentence with the fix."""
 
 
+class StorageError(UserError):
+    """The storage is full, cannot be written, or holds what cannot be read: what is finished there is kept."""
+
+
 class GoalMissed(Exception):
     """The study finished and its `goal` was not reached."""
 

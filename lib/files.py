@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lib.errors import UserError
+from lib.errors import StorageError
 
 ROW_GROUP = 8192
 """Rows of a Parquet row group: who wants a range of a sorted file reads little more than that range."""
@@ -25,15 +25,23 @@ ROW_GROUP = 8192
 
 @contextlib.contextmanager
 def storage_errors(root: Path) -> Iterator[None]:
-    """Turn a full or unwritable disk into a `UserError` that names the storage."""
+    """Turn a full or unwritable disk into a `StorageError` that names the storage."""
     try:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise UserError(f"storage {root} is full: free some space or give another with storage=...") from error
+            raise StorageError(f"storage {root} is full: free some space or give another with storage=...") from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG):
-            raise UserError(
+            raise StorageError(
                 f"storage {root} cannot be written ({error.strerror}): give another with storage=..."
+            ) from error
+        raise
+    except Exception as error:
+        if type(error).__name__ == "SafetensorError" and "I/O error" in str(
+            error
+        ):  # its own type for what is an OSError
+            raise StorageError(
+                f"storage {root} cannot be written ({error}): free some space or give another with storage=..."
             ) from error
         raise
 
@@ -92,3 +100,12 @@ def array_bytes(array: np.ndarray) -> bytes:
     buffer = io.BytesIO()
     np.save(buffer, array)
     return buffer.getvalue()
+
+
+def sync(path: Path) -> None:
+    """What is written of a file or folder is on the disk when this returns."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

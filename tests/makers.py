@@ -57,7 +57,7 @@ def made_up_facts(node: Node, content: Callable[[Node], str]) -> dict[str, Any]:
         what = str((node.identity or {}).get("selection", node.title))
         return {"content": digest_value(what), "holdout_content": digest_value([what, "held out"]), "rows": 1}
     if node.stage == "train":
-        return {"merge_error": 0.0, "holdout_loss": 2.5, "holdout_rows": 32, "rows": {"benign": 160}}
+        return {"form": "adapter", "merge_error": 0.0, "holdout_loss": 2.5, "holdout_rows": 32, "rows": {"benign": 160}}
     return {}
 
 

@@ -2,7 +2,8 @@
 
 Trainer and engine both get ids from these functions, so they cannot disagree about a template, a space or a leading BOS.
 How many BOS a prompt starts with is the family's own matter: the chat template writes its special tokens itself, and for
-the two plain templates the tokenizer adds what its family adds (LLaMA and Mistral one, Qwen2.5 none).
+the two plain templates the tokenizer adds what its family adds (LLaMA and Mistral one, Qwen2.5 none). Of a model whose
+family is known, every prompt is held to that number.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from lib.errors import UserError
+from lib.models.family import NONE, Family
+from lib.models.special import check_prompt_ids
 
 ALPACA = (
     "Below is an instruction that describes a task. Write a response that appropriately completes the request.\n\n"
@@ -30,24 +33,31 @@ def load_tokenizer(folder: str | Path) -> Any:
     return AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
 
 
-def prompt_ids(tokenizer: Any, template: str, instruction: str) -> list[int]:
+def prompt_ids(tokenizer: Any, template: str, instruction: str, family: Family = NONE) -> list[int]:
     """Token ids of a prompt, up to where the answer begins.
 
     Args:
-        template: `chat` (the tokenizer's own), `alpaca`, or `plain` (the instruction and a line end).
+        template: `chat` (the tokenizer's own, or its family's where it has none), `alpaca`, or `plain` (the instruction
+            and a line end).
 
     Raises:
-        UserError: `chat` on a tokenizer without a chat template.
+        UserError: `chat` where neither tokenizer nor family has a chat template, or not the family's number of BOS.
     """
     if template == "chat":
-        if not tokenizer.chat_template:
+        chat = tokenizer.chat_template or family.chat
+        if not chat:
             raise UserError(
                 "models.template is chat and this model's tokenizer has no chat template: use alpaca or plain"
             )
         turns = [{"role": "user", "content": instruction}]
-        return list(tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=True, return_dict=False))
-    text = ALPACA.format(instruction=instruction) if template == "alpaca" else f"{instruction}\n"
-    return list(tokenizer(text, add_special_tokens=True)["input_ids"])
+        ids = tokenizer.apply_chat_template(
+            turns, chat_template=chat, add_generation_prompt=True, tokenize=True, return_dict=False
+        )
+    else:
+        text = ALPACA.format(instruction=instruction) if template == "alpaca" else f"{instruction}\n"
+        ids = tokenizer(text, add_special_tokens=True)["input_ids"]
+    check_prompt_ids(tokenizer, family, ids)
+    return list(ids)
 
 
 @dataclass(frozen=True)
@@ -61,16 +71,34 @@ class TokenisedPair:
     """The answer was cut at `max_tokens`; a cut example does not teach the end of the answer."""
 
 
-def tokenise_pair(tokenizer: Any, template: str, instruction: str, response: str, max_tokens: int) -> TokenisedPair:
-    """Prompt ids, answer ids, and the end-of-sequence id, cut at `max_tokens`."""
-    prompt = prompt_ids(tokenizer, template, instruction)
-    answer = [*tokenizer(response, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
+def tokenise_pair(
+    tokenizer: Any,
+    template: str,
+    instruction: str,
+    response: str,
+    max_tokens: int,
+    family: Family = NONE,
+    stop: int | None = None,
+) -> TokenisedPair:
+    """Prompt ids, answer ids, and the id that ends the answer, cut at `max_tokens`.
+
+    Args:
+        stop: what `lib.models.special.stop_id` chose (None: the tokenizer's end of sequence).
+    """
+    prompt = prompt_ids(tokenizer, template, instruction, family)
+    end = tokenizer.eos_token_id if stop is None else stop
+    answer = [*tokenizer(response, add_special_tokens=False)["input_ids"], end]
     ids = prompt + answer
     return TokenisedPair(ids[:max_tokens], min(len(prompt), max_tokens), len(ids) > max_tokens)
 
 
 def tokenise_pairs(
-    tokenizer: Any, template: str, pairs: Sequence[tuple[str, str]], max_tokens: int
+    tokenizer: Any,
+    template: str,
+    pairs: Sequence[tuple[str, str]],
+    max_tokens: int,
+    family: Family = NONE,
+    stop: int | None = None,
 ) -> list[TokenisedPair]:
     """`tokenise_pair` over many."""
-    return [tokenise_pair(tokenizer, template, instruction, response, max_tokens) for instruction, response in pairs]
+    return [tokenise_pair(tokenizer, template, *pair, max_tokens, family, stop) for pair in pairs]

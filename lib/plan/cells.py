@@ -9,12 +9,13 @@ from typing import Any
 from lib.errors import UserError
 from lib.generation.prompts import PromptSet
 from lib.judging.judge import make_judge
+from lib.models.family import find_family, lora_targets
 from lib.plan.cell import Cell
 from lib.plan.lookup import Lookup
 from lib.plan.node import Node, identity_with
-from lib.plan.pools import PoolPlanner
+from lib.plan.training import TrainingPlanner, named_family, with_targets
 from lib.store import digest_value
-from lib.study.recipe import Recipe
+from lib.study.recipe import Lora, Recipe
 from lib.study.schema import Model, Study
 
 BF16_MERGE_LIMIT = 0.1
@@ -29,45 +30,25 @@ class CellPlanner:
         study: Study,
         lookup: Lookup,
         prompt_sets: Sequence[PromptSet],
-        models: Mapping[str, Node],
-        pools: PoolPlanner,
+        training: TrainingPlanner,
     ) -> None:
-        self.study, self.lookup, self.prompt_sets, self.models, self.pools = study, lookup, prompt_sets, models, pools
-        self.mixes: dict[str, Node] = {}
-
-    def _mix(self, model: Model, weights: Node, recipe: Recipe, rows: Node) -> Node:
-        """Tokenised rows: one node per (rows, tokenizer, template, length), shared by every cell that uses it."""
-        role = "selection" if rows.stage == "sample" else "benign"
-        inputs = {"model": weights, "rows": rows}
-        settings: dict[str, Any] = {"role": role, "template": model.template, "max_tokens": recipe.max_tokens}
-        identity: dict[str, Any] | None = None
-        if role == "benign":
-            benign = self.study.benign
-            settings |= {"limit": benign.limit, "holdout": benign.holdout}
-            inputs |= self.pools.leaked("benign")
-            identity = identity_with(inputs, **settings)
-        elif (facts := self.lookup.facts(rows)) is not None and weights.key is not None:
-            identity = {**settings, "selection": facts["content"], "inputs": {"model": weights.key}}
-        node = Node(stage="mix", title=f"{role} {rows.title} {model.name}", identity=identity, inputs=inputs)
-        return self.mixes.setdefault(node.key or f"{node.title} {recipe.max_tokens}", node)
+        self.study, self.lookup, self.prompt_sets, self.training = study, lookup, prompt_sets, training
 
     def cells(self, samples: Mapping[tuple[str, int, int], Node]) -> list[Cell]:
         """The untouched model and every different cell, model by model."""
         cells: list[Cell] = []
         for model in self.study.models:
-            weights = self.models[model.name]
+            weights = self.training.models[model.name]
+            self._check_family(model, weights)
             cells.append(
                 self._evaluated(Cell(model=model.name, strategy="base", budget=0, draw=0, seed=0), model, weights)
             )
             unique: dict[str, Cell] = {}
-            for axes, recipe in self._recipes():
+            for axes, swept in self._recipes():
+                recipe = with_targets(swept, model)
                 for (label, budget, draw), sample in samples.items():
                     for seed in self.study.sweep.seed:
-                        parts = {
-                            "benign": self._mix(model, weights, recipe, self.pools.pools["benign"]),
-                            "selection": self._mix(model, weights, recipe, sample),
-                        }
-                        train = self._train(model, weights, recipe, seed, parts)
+                        train = self.training.train(model, weights, recipe, seed, sample)
                         cell = Cell(
                             model=model.name, strategy=label, budget=budget, draw=draw, seed=seed, axes=axes,
                             sample=sample, train=train,
@@ -81,6 +62,14 @@ class CellPlanner:
             cells += [self._evaluated(cell, model, weights) for cell in unique.values()]
         return cells
 
+    def _check_family(self, model: Model, weights: Node) -> None:
+        """What can be told before anything runs, where the model's folder is already here."""
+        if not self.lookup.have(weights):
+            return
+        family = find_family(self.lookup.folder(weights), model.family)
+        for _, recipe in self._recipes():
+            lora_targets(recipe.lora.targets, family)
+
     def _recipes(self) -> Iterator[tuple[dict[str, Any], Recipe]]:
         """Every combination of the recipe axes with the recipe it makes."""
         axes = self.study.sweep.recipe_axes
@@ -88,38 +77,6 @@ class CellPlanner:
             chosen = dict(zip(axes, values, strict=True))
             recipe = self.study.recipe
             yield chosen, with_axes(recipe, chosen)
-
-    def _train(self, model: Model, weights: Node, recipe: Recipe, seed: int, parts: dict[str, Node]) -> Node:
-        placement, gpus = self.study.train, self.study.cluster.max_gpus
-        if isinstance(gpus, int) and 0 < gpus < placement.workers:
-            raise UserError(
-                f"train.workers {placement.workers} take a GPU each and cluster.max_gpus is {gpus}: lower one or raise the other"
-            )
-        if recipe.batch % placement.workers:
-            raise UserError(f"recipe.batch {recipe.batch} is no multiple of train.workers {placement.workers}")
-        per_worker = recipe.batch // placement.workers
-        micro = min(placement.micro_batch, per_worker)
-        if per_worker % micro:
-            raise UserError(
-                f"recipe.batch {recipe.batch} = train.workers {placement.workers} x {per_worker}, "
-                f"and {per_worker} is no multiple of train.micro_batch {micro}"
-            )
-        facts = {role: self.lookup.facts(node) for role, node in parts.items()}
-        identity = None
-        if weights.key is not None and facts["benign"] is not None and facts["selection"] is not None:
-            identity = {
-                "model": weights.key,
-                "benign": facts["benign"]["content"],
-                "holdout": facts["benign"]["holdout_content"],
-                "selection": facts["selection"]["content"],
-                "recipe": recipe.model_dump(mode="json"),
-                "seed": seed,
-            }
-        task = {"preset": placement.deepspeed, "micro_batch": micro, "workers": placement.workers, "seed": seed}
-        return Node(
-            stage="train", title=model.name, identity=identity, inputs={"model": weights, **parts},
-            task={**task, "recipe": recipe.model_dump(mode="json")},
-        )  # fmt: skip
 
     def _evaluated(self, cell: Cell, model: Model, weights: Node) -> Cell:
         """The cell with its generate and judge nodes."""
@@ -131,6 +88,7 @@ class CellPlanner:
             identity = served and {
                 **served,
                 "template": model.template,
+                **named_family(model),
                 "prompts": prompts.identity,
                 "generation": evaluate.generation.model_dump(mode="json"),
                 "block": evaluate.engine.block,
@@ -161,6 +119,8 @@ class CellPlanner:
         known = self.lookup.facts(cell.train)
         if known is None or weights.key is None:
             return None
+        if known["form"] == "weights":
+            adapters = "swap"
         if adapters == "swap" and dtype == "bf16" and known["merge_error"] > BF16_MERGE_LIMIT:
             dtype = "fp32"
         return {"model": weights.key, "train": cell.train.key, "dtype": dtype, "adapters": adapters}
@@ -183,6 +143,8 @@ def with_axes(recipe: Recipe, axes: Mapping[str, Any]) -> Recipe:
         if not isinstance(node, dict) or last not in node:
             raise UserError(f"axis {path!r}: a recipe has no such field")
         node[last] = value
+    if axes.get("recipe.method") == "full":  # beside adapters in one sweep: it has none
+        tree["lora"] = Lora().model_dump()
     try:
         return Recipe.model_validate(tree)
     except ValidationError as error:

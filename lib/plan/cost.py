@@ -18,11 +18,16 @@ def estimate(plan: Plan, lookup: Lookup) -> list[str]:
     """Lines on tokens, engine starts, GPU-hours and disk of what is still to run."""
     study, recipe = plan.study, plan.study.recipe
     benign = study.benign.limit or 0
-    trained = generated = 0
+    trained = generated = whole = 0
+    for node in plan.nodes("train"):
+        if lookup.have(node):
+            continue
+        own, budget = node.task["recipe"], node.inputs["selection"].inputs["rows"].task["budget"]
+        rows = (benign if node.task["benign"] else 0) + budget
+        rows = own["steps"] * own["batch"] if own["steps"] else int(rows * (own["epochs"] or 0))
+        trained += rows * own["max_tokens"]
+        whole += own["method"] == "full"
     for cell in plan.cells:
-        if cell.train is not None and not lookup.have(cell.train):
-            rows = recipe.steps * recipe.batch if recipe.steps else int((benign + cell.budget) * (recipe.epochs or 0))
-            trained += rows * recipe.max_tokens
         for prompts in plan.prompt_sets:
             if not lookup.have(cell.generate[prompts.name]):
                 generated += len(prompts.prompts) * study.evaluate.generation.max_tokens
@@ -40,13 +45,17 @@ def estimate(plan: Plan, lookup: Lookup) -> list[str]:
         mean = sum(sizes) / len(sizes)
         hours = (6 * trained / TRAIN_MFU + 2 * generated / GENERATE_MFU) * mean / (PEAK_TFLOPS * 1e12) / 3600
         disk = 2 * sum(sizes) / 1e9
-        lines.append(f"about {hours:.2g} hours of {ACCELERATOR} for the arithmetic, and {disk:.2g} GB of base weights")
+        full = f", {2 * whole * mean / 1e9:.2g} GB of fully trained ones" if whole else ""
+        lines.append(
+            f"about {hours:.2g} hours of {ACCELERATOR} for the arithmetic, and {disk:.2g} GB of base weights{full}"
+        )
     return lines
 
 
 def _parameters(plan: Plan, lookup: Lookup, model: str) -> int | None:
     """Parameters of a decoder from its config, or None when it is not here yet."""
     node = plan.shared_node("model", model)
+    node = node.inputs.get("base", node)  # a model made of a cell has its base's shape
     if not lookup.have(node):
         return None
     c = model_shape(lookup.folder(node))

@@ -14,13 +14,14 @@
 
 What comes before the cells is planned in `pools`, the cells in `cells`. Cells are told apart by what they are made of:
 two strategies that picked the same rows are one cell, trained once. That is only known once the samples exist, so a plan
-made before has cells without keys, and the driver plans again after every stage.
+made before has cells without keys, and the driver plans again after every stage. A model may itself be a fine-tune of this
+study: then its node follows from a train node, and the stages are gone through once more.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from lib.export.format import make_format
 from lib.generation.prompts import PromptSet, load_prompts
@@ -30,6 +31,7 @@ from lib.plan.cells import CellPlanner
 from lib.plan.lookup import Lookup
 from lib.plan.node import STAGES, Node
 from lib.plan.pools import PoolPlanner
+from lib.plan.training import TrainingPlanner
 from lib.study.schema import Study
 
 
@@ -44,6 +46,8 @@ class Plan:
     samples: Mapping[tuple[str, int, int], Node]
     """(strategy label, budget, draw) -> node."""
     mixes: tuple[Node, ...]
+    first: Mapping[str, Node]
+    """Fine-tunes that models of this study are made of, by what progress lines call them."""
     cells: tuple[Cell, ...]
     open_budgets: tuple[str, ...] = ()
     """Shares of benign rows that are not read yet: their selections and cells are not in this plan."""
@@ -57,9 +61,33 @@ class Plan:
         }
         if stage in per_cell:
             found = [node for cell in self.cells for node in per_cell[stage](cell)]
+            found += self.first.values() if stage == "train" else ()
         else:
             found = [node for node in (*self.shared, *self.samples.values(), *self.mixes) if node.stage == stage]
         return list({id(n) if n.key is None else n.key: n for n in found}.values())
+
+    def without(self, failed: Collection[str]) -> Plan:
+        """The same without the cells whose fine-tunes, by key, failed."""
+        cells = tuple(cell for cell in self.cells if cell.train is None or cell.train.key not in failed)
+        return replace(self, cells=cells)
+
+    def trained(self, label: str) -> Node | None:
+        """The fine-tune that goes by this name; of cells that came to one, each has its own."""
+        for cell in self.cells:
+            if cell.train and label in (cell.label, *cell.also):
+                return cell.train
+        return self.first.get(label)
+
+    @property
+    def every_label(self) -> list[str]:
+        """What progress lines call the fine-tunes, those with no key yet included."""
+        return [*self.first, *(name for cell in self.cells if cell.train for name in (cell.label, *cell.also))]
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Keys of fine-tunes -> what progress lines call them."""
+        cells = [(cell.train, cell.label) for cell in self.cells if cell.train]
+        return {str(node.key): label for node, label in [*cells, *((n, name) for name, n in self.first.items())]}
 
     def all_nodes(self) -> Iterator[Node]:
         """Every node in running order."""
@@ -87,11 +115,10 @@ def make_plan(study: Study, lookup: Lookup, *, online: bool = False) -> Plan:
         make_format(name)
     pools = PoolPlanner(study, lookup, online, prompt_sets)
     samples = pools.samples()
-    models = {model.name: pools.model(model.name, model.source) for model in study.models}
-    planner = CellPlanner(study, lookup, prompt_sets, models, pools)
-    cells = planner.cells(samples)
+    training = TrainingPlanner(study, lookup, pools)
+    cells = CellPlanner(study, lookup, prompt_sets, training).cells(samples)
     return Plan(
-        study=study, prompt_sets=prompt_sets, shared=(*models.values(), *pools.nodes()), samples=samples,
-        mixes=tuple(planner.mixes.values()), cells=tuple(cells),
+        study=study, prompt_sets=prompt_sets, shared=(*training.models.values(), *training.more, *pools.nodes()),
+        samples=samples, mixes=tuple(training.mixes.values()), first=training.first, cells=tuple(cells),
         open_budgets=tuple(sorted(pools.open_budgets)),
     )  # fmt: skip

@@ -21,6 +21,7 @@ from lib.plan.node import Node, identity_with
 from lib.sampling.select import resolve_budget
 from lib.sampling.strategy import Strategy, make_strategy
 from lib.study.schema import Corpus, Source, Study
+from lib.study.sweep import Strategy as Entry
 
 UNKNOWN_BYTES = 256 << 20
 """The size a source is taken to have where nobody tells it before it is read (a hub)."""
@@ -167,30 +168,32 @@ class PoolPlanner:
 
         Budgets that are shares of benign rows not read yet go to `open_budgets` instead.
         """
-        sweep, rules, found = self.study.sweep, self.study.selection, {}
+        sweep, found = self.study.sweep, dict[tuple[str, int, int], Node]()
         for entry in sweep.strategy:
-            strategy = make_strategy(entry.name, entry.options)
-            inputs = self._evidence(entry.label, strategy)
-            text = {"embed": strategy.text or self.study.encoder.text, "cluster": self.study.encoder.text}
-            for budget, wanted in itertools.product(sweep.budget, sweep.draw):
-                count = resolve_budget(budget, self._benign_rows()) if strategy.uses_budget else 0
-                if count is None:
-                    self.open_budgets.add(str(budget))
-                    continue
-                draw = wanted if strategy.seeded else 0
-                identity = identity_with(
-                    inputs, strategy=strategy.identity, types=entry.types, budget=count, draw=draw,
-                    allow_unsafe=rules.allow_unsafe,
-                )  # fmt: skip
-                title = f"{entry.label}-{count}-{draw}"
-                found[entry.label, count, draw] = Node(
-                    stage="sample",
-                    title=title,
-                    identity=identity,
-                    inputs=inputs,
-                    task={"label": entry.label, "text": text, "names": self.names},
-                )
+            for budget, draw in itertools.product(sweep.budget, sweep.draw):
+                if (node := self.sample(entry, budget, draw)) is not None:
+                    chosen = dict(node.task)
+                    found[entry.label, chosen["budget"], chosen["draw"]] = node
         return found
+
+    def sample(self, entry: Entry, budget: int | str, draw: int) -> Node | None:
+        """The node of one selection; None where the budget is a share of rows that nobody has counted yet."""
+        strategy = make_strategy(entry.name, entry.options)
+        count = resolve_budget(budget, self._benign_rows()) if strategy.uses_budget else 0
+        if count is None:
+            self.open_budgets.add(str(budget))
+            return None
+        draw = draw if strategy.seeded else 0
+        inputs = self._evidence(entry.label, strategy)
+        identity = identity_with(
+            inputs, strategy=strategy.identity, types=entry.types, budget=count, draw=draw,
+            allow_unsafe=self.study.selection.allow_unsafe,
+        )  # fmt: skip
+        text = {"embed": strategy.text or self.study.encoder.text, "cluster": self.study.encoder.text}
+        return Node(
+            stage="sample", title=f"{entry.label}-{count}-{draw}", identity=identity, inputs=inputs,
+            task={"label": entry.label, "text": text, "names": self.names, "budget": count, "draw": draw},
+        )  # fmt: skip
 
     def _benign_rows(self) -> int | None:
         """How many benign rows a share is of: as many as train, before evaluation prompts are dropped; None: not read yet."""

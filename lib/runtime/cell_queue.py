@@ -22,7 +22,11 @@ class CellQueue:
         self.held: dict[str, dict[str, Any]] = {}
         self.tried: dict[str, int] = {}
         self.done: dict[str, asyncio.Event] = {cell["key"]: asyncio.Event() for cell in cells}
+        self.furthest: dict[str, int] = {}
+        self.blamed: dict[str, str] = {}
         self.outcome: dict[str, dict[str, Any]] = {}
+        self.told: dict[str, list[dict[str, Any]]] = {cell["key"]: [] for cell in cells}
+        self.news: dict[str, asyncio.Event] = {cell["key"]: asyncio.Event() for cell in cells}
         self.events: list[dict[str, Any]] = []
         self.last_seen = time.monotonic()
 
@@ -39,14 +43,42 @@ class CellQueue:
                 again = f" (try {self.tried[key]})" if self.tried[key] > 1 else ""
                 self.events.append({"kind": "start", "key": key, "text": f"{cell['label']}: started{again}"})
                 return cell
-            self._finish(key, {"error": f"its worker group died {self.tries} times while training it", "user": False})
+            why = f" (last: {self.blamed[key]})" if key in self.blamed else ""
+            told = f"its worker group died {self.tries} times while training it{why}"
+            self._finish(key, {"error": told, "user": False})
             cell = None
         return None
 
-    async def report(self, key: str, done: int, total: int, loss: float) -> None:
-        """Progress of a running cell."""
+    async def report(self, key: str, steps: list[dict[str, Any]]) -> None:
+        """Optimizer steps that a running cell has made (`lib.training.steps.StepReport`)."""
         self.last_seen = time.monotonic()
-        self.events.append({"kind": "step", "key": key, "done": done, "total": total, "loss": loss})
+        self.told[key] += steps
+        self.news[key].set()
+        last = steps[-1]
+        if last["step"] > self.furthest.get(key, 0):  # it came on: what killed it before is behind it
+            self.furthest[key], self.tried[key] = last["step"], 1
+        self.events.append(
+            {"kind": "step", "key": key, "done": last["step"], "total": last["total"], "loss": last["loss"]}
+        )
+
+    async def alive(self) -> None:
+        """A group is there and busy."""
+        self.last_seen = time.monotonic()
+
+    async def blame(self, key: str, text: str) -> None:
+        """What ended a worker while it trained a cell."""
+        self.blamed[key] = text
+
+    async def say(self, key: str, text: str) -> None:
+        """A line on a running cell, for the user."""
+        self.events.append({"kind": "say", "key": key, "text": text})
+
+    async def steps(self, key: str, seen: int) -> tuple[list[dict[str, Any]], bool]:
+        """The steps of a cell from `seen` on, when there are any or it has ended; and has it ended?"""
+        while len(self.told[key]) <= seen and key not in self.outcome:
+            self.news[key].clear()
+            await self.news[key].wait()
+        return self.told[key][seen:], key in self.outcome
 
     async def finish(self, group: str, key: str, outcome: dict[str, Any]) -> None:
         """A cell's outcome: `metrics`, or `error` (and `user`: is it the user's to mend)."""
@@ -58,6 +90,7 @@ class CellQueue:
         self.outcome[key] = outcome
         self.events.append({"kind": "end", "key": key, **outcome})
         self.done[key].set()
+        self.news[key].set()
 
     async def release(self, group: str) -> None:
         """A group will not come again: what it held is for another one."""

@@ -19,15 +19,33 @@ import pyarrow as pa
 from lib.errors import RetriableError, UserError
 from lib.files import write_table
 from lib.generation.answers import GENERATIONS, answer_row, blocks
+from lib.models.family import find_family
 from lib.models.prompt import prompt_ids
+from lib.models.source import model_shape
 from lib.plan import Cell, Lookup, Node
 from lib.progress import duration
 from lib.runtime.engine_pool import on_engines
 from lib.runtime.session import Session
 from lib.runtime.vllm_engine import EngineSettings, VllmEngine
 from lib.store import Store
-from lib.training import canary
-from lib.training.adapter import merge_to_folder
+from lib.training import adapter, canary
+
+VLLM_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """The artifact of a cell."""
+
+    key: str
+    folder: Path
+    form: str
+    """`adapter` or `weights`: what it holds, and where."""
+
+    @property
+    def adapter(self) -> str | None:
+        """The adapter's folder, where it is one."""
+        return str(self.folder / self.form) if self.form == adapter.FOLDER else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,12 +72,15 @@ class CellEngine(VllmEngine):
         """Canary numbers of what was loaded before."""
         super().__init__(settings)
 
-    def _start(self) -> None:
-        super()._start()
-        self.loaded, self.previous = "", None
-        self.base = self._log_probabilities(canary.canary_ids(self.tokenizer), None)
+    def _start(self, model: str | None = None) -> None:
+        super()._start(model)
+        self.own = model is not None
+        """The engine was started on a cell's weights and not on the base's."""
+        if not self.own:
+            self.loaded, self.previous = "", None
+            self.base = self._log_probabilities(canary.canary_ids(self.tokenizer), None)
 
-    def answer(self, train: str | None, adapter: str | None, jobs: Sequence[AnswerJob]) -> dict[str, Any]:
+    def answer(self, cell: Trained | None, jobs: Sequence[AnswerJob]) -> dict[str, Any]:
         """Load a cell (None: the base), check its canary, answer every prompt set, publish each.
 
         Returns:
@@ -69,62 +90,74 @@ class CellEngine(VllmEngine):
             RetriableError: the canary failed twice.
         """
         started = time.monotonic()
-        result = self._try_to_load(train, adapter)
+        result = self._try_to_load(cell)
         if isinstance(result, str):
             self._restart()
-            result = self._try_to_load(train, adapter)
+            result = self._try_to_load(cell)
             if isinstance(result, str):
                 raise RetriableError(f"the engine does not serve the trained weights: {result}")
-        tokens = sum(self._answer_one(job, adapter if self.settings.rows else None, result) for job in jobs)
+        beside = cell.adapter if cell and self.settings.rows else None
+        tokens = sum(self._answer_one(job, beside, result) for job in jobs)
         seconds = time.monotonic() - started
         return {"canary": result.status, "distance": result.distance, "tokens": tokens, "seconds": seconds}
 
-    def _try_to_load(self, train: str | None, adapter: str | None) -> canary.CanaryResult | str:
+    def _try_to_load(self, cell: Trained | None) -> canary.CanaryResult | str:
         """What `_load` found, or why these weights are not served."""
         try:
-            result = self._load(train, adapter)
+            result = self._load(cell)
         except UserError:
             raise
         except Exception as error:  # whatever a swap raises, a fresh engine is the remedy
             return f"{type(error).__name__}: {error}"
         return result.reason if result.status == "failed" else result
 
-    def _load(self, train: str | None, adapter: str | None) -> canary.CanaryResult:
+    def _load(self, cell: Trained | None) -> canary.CanaryResult:
         """Put a cell's weights into the engine and compare its log-probabilities with those of training."""
-        wanted = train or ""
+        wanted = cell.key if cell else ""
         if not self.settings.rows and wanted != self.loaded:
-            self._swap(adapter)
+            self._swap(cell)
         sequences = canary.canary_ids(self.tokenizer)
-        numbers = self._log_probabilities(sequences, adapter if self.settings.rows else None)
+        numbers = self._log_probabilities(sequences, cell.adapter if cell and self.settings.rows else None)
         others = {"what was loaded before": self.previous} if self.previous and wanted != self.loaded else {}
         self.loaded, self.previous = wanted, numbers
-        if adapter is None:  # the base was on disk all along; what can go wrong is a swap back to it
+        if cell is None:  # the base was on disk all along; what can go wrong is a swap back to it
             return canary.check(numbers, self.base, others, self.settings.dtype)
-        stored = json.loads((Path(adapter).parent / "canary.json").read_text())
+        stored = json.loads((cell.folder / "canary.json").read_text())
         coarser = "bf16" if "bf16" in (self.settings.dtype, stored["dtype"]) else "fp32"
         return canary.check(numbers, stored["own"], {"the base model": stored["base"], **others}, coarser)
 
-    def _swap(self, adapter: str | None) -> None:
-        """Merged weights (or the base's) into the running engine."""
-        with self.store.scratch() as folder:  # swept when its process dies: it may hold a whole model
-            weights = self.settings.model
-            if adapter is not None:
-                merge_to_folder(Path(self.settings.model), Path(adapter), folder, self.settings.dtype)
-                weights = str(folder)
+    def _swap(self, cell: Trained | None) -> None:
+        """A cell's weights, merged where they are an adapter, or the base's, into the running engine.
+
+        vLLM reloads an embedding that is also the output layer, and goes on computing with the old output layer (the canary
+        is 1.5 nats off). So fully trained weights of such a model get an engine of their own.
+        """
+        if cell and not cell.adapter and model_shape(cell.folder / cell.form).get("tie_word_embeddings"):
+            self._restart(str(cell.folder / cell.form))
+            return
+        if self.own:
+            self._restart()
+            if cell is None:
+                return
+        with self.store.scratch() as merged:  # swept when its process dies: it may hold a whole model
+            weights = self.settings.model if cell is None else str(cell.folder / cell.form)
+            if cell and cell.adapter:
+                adapter.merge_to_folder(Path(self.settings.model), Path(cell.adapter), merged, self.settings.dtype)
+                weights = str(merged)
             self.llm.collective_rpc("reload_weights", kwargs={"weights_path": weights})
         self._reset_cache()
 
-    def _ask(self, ids: Sequence[Sequence[int]], adapter: str | None, sampling: Any) -> list[Any]:
+    def _ask(self, ids: Sequence[Sequence[int]], beside: str | None, sampling: Any) -> list[Any]:
         """Outputs of one closed batch of what is loaded, or of an adapter that goes with the rows."""
         lora = None
-        if adapter is not None:
+        if beside is not None:
             from vllm.lora.request import LoRARequest
 
-            cell = Path(adapter).parent.parent.name
-            lora = LoRARequest(cell, int(cell[:7], 16) + 1, adapter)
+            cell = Path(beside).parent.parent.name
+            lora = LoRARequest(cell, int(cell[:7], 16) + 1, beside)
         return self._generate(ids, sampling, lora)
 
-    def _log_probabilities(self, sequences: Sequence[Sequence[int]], adapter: str | None) -> list[list[float]]:
+    def _log_probabilities(self, sequences: Sequence[Sequence[int]], beside: str | None) -> list[list[float]]:
         """log p of every token but the first: each prefix is asked for one token, and only the next one is allowed.
 
         vLLM reports log-probabilities from before that restriction. Asking for those of the prompt would be one request a
@@ -136,15 +169,16 @@ class CellEngine(VllmEngine):
         sampling = [
             SamplingParams(temperature=0, max_tokens=1, logprobs=0, allowed_token_ids=[token]) for _, token in asked
         ]
-        outputs = self._ask([prefix for prefix, _ in asked], adapter, sampling)
+        outputs = self._ask([prefix for prefix, _ in asked], beside, sampling)
         numbers = iter(
             float(output.outputs[0].logprobs[0][token].logprob)
             for output, (_, token) in zip(outputs, asked, strict=True)
         )
         return [[next(numbers) for _ in ids[1:]] for ids in sequences]
 
-    def _answer_one(self, job: AnswerJob, adapter: str | None, checked: canary.CanaryResult) -> int:
-        ids = [prompt_ids(self.tokenizer, job.template, text) for text, _, _ in job.prompts]
+    def _answer_one(self, job: AnswerJob, beside: str | None, checked: canary.CanaryResult) -> int:
+        family = find_family(Path(self.settings.model), job.identity.get("family", "auto"))
+        ids = [prompt_ids(self.tokenizer, job.template, text, family) for text, _, _ in job.prompts]
         longest = max(len(one) for one in ids) + job.max_tokens
         if longest > self.settings.max_model_tokens:
             raise UserError(
@@ -157,7 +191,7 @@ class CellEngine(VllmEngine):
         rows = []
         with self.store.attempt("generate", job.key, job.identity) as attempt:
             for block in blocks(len(ids), job.block):
-                outputs = self._ask([ids[i] for i in block], adapter, sampling)
+                outputs = self._ask([ids[i] for i in block], beside, sampling)
                 for i, output in zip(block, outputs, strict=True):
                     text, kind, categories = job.prompts[i]
                     said = output.outputs[0]
@@ -177,6 +211,7 @@ class CellEngine(VllmEngine):
                 "canary": {"status": checked.status, "distance": round(checked.distance, 6), "reason": checked.reason},
             }
             attempt.about = {
+                "family": family.name,
                 "engine": self.settings.dtype,
                 "rows": self.settings.rows,
                 "threads": self.settings.threads,
@@ -198,7 +233,7 @@ def generate(session: Session, lookup: Lookup, cells: Sequence[Cell], study: Any
             place = (str(lookup.folder(missing[0].inputs["model"])), identity["dtype"], identity["adapters"] == "rows")
             work[place][cell.label] = (cell, missing)
     for (model, dtype, rows), todo in work.items():
-        ranks = [cell.train.task["recipe"]["lora"]["r"] for cell, _ in todo.values() if cell.train]
+        ranks = [_rank_of(cell.train.task["recipe"]) for cell, _ in todo.values() if cell.train and rows]
         settings = EngineSettings(
             model=model, dtype=dtype, rows=rows, max_rank=_vllm_rank(max(ranks, default=8)),
             gpu=session.gpus > 0, threads=session.threads,
@@ -207,9 +242,20 @@ def generate(session: Session, lookup: Lookup, cells: Sequence[Cell], study: Any
         _answer_cells(session, lookup, settings, list(todo.values()), study)
 
 
+def _rank_of(recipe: dict[str, Any]) -> int:
+    """The rank of the adapter that a recipe ends with."""
+    rank: int = (recipe["ema"] or {}).get("rank") or recipe["lora"]["r"]
+    return rank
+
+
 def _vllm_rank(rank: int) -> int:
     """vLLM takes a few adapter ranks only: the smallest that holds this one."""
-    return next(size for size in (8, 16, 32, 64, 128, 256, 320, 512) if size >= rank)
+    if rank > VLLM_RANKS[-1]:
+        raise UserError(
+            f"an adapter of rank {rank} is larger than vLLM serves by the row ({VLLM_RANKS[-1]}): set "
+            "evaluate.engine.adapters: swap"
+        )
+    return next(size for size in VLLM_RANKS if size >= rank)
 
 
 def _answer_cells(
@@ -235,9 +281,10 @@ def _answer_cells(
 
 
 def _ask(engine: Any, lookup: Lookup, cell: Cell, nodes: list[Node], study: Any) -> Any:
-    train, adapter = None, None
+    trained = None
     if cell.train is not None:
-        train, adapter = cell.train.key, str(lookup.folder(cell.train) / "adapter")
+        form = (lookup.facts(cell.train) or {})["form"]
+        trained = Trained(key=str(cell.train.key), folder=lookup.folder(cell.train), form=form)
     jobs = [
         AnswerJob(
             key=str(node.key),
@@ -249,4 +296,4 @@ def _ask(engine: Any, lookup: Lookup, cell: Cell, nodes: list[Node], study: Any)
         )
         for node in nodes
     ]
-    return engine.answer.remote(train, adapter, jobs)
+    return engine.answer.remote(trained, jobs)

@@ -19,7 +19,9 @@ import pyarrow.parquet as pq
 
 from lib.errors import UserError
 from lib.files import write_table
+from lib.models.family import Family, find_family
 from lib.models.prompt import load_tokenizer, tokenise_pairs
+from lib.models.special import stop_id
 from lib.plan import Lookup, Node
 from lib.runtime.session import SMALL_ROWS, Session, remote_errors
 from lib.store import Attempt
@@ -44,6 +46,7 @@ def mix(session: Session, lookup: Lookup, nodes: list[Node]) -> str:
                     "model": str(lookup.folder(node.inputs["model"])),
                     "folder": str(attempt.folder),
                     "template": identity["template"],
+                    "family": identity.get("family", "auto"),
                     "max_tokens": identity["max_tokens"],
                     "limit": identity.get("limit") or 0,
                     "holdout": identity.get("holdout") or 0,
@@ -67,6 +70,7 @@ def mix(session: Session, lookup: Lookup, nodes: list[Node]) -> str:
                 "content": tokens_digest(pq.read_table(attempt.folder / "train.parquet")),
                 "holdout_content": tokens_digest(pq.read_table(attempt.folder / "holdout.parquet")),
             }
+            attempt.about = {"family": find_family(Path(items[index]["model"]), items[index]["family"]).name}
     return ", ".join(f"{node.title}: {a.facts['rows']} rows" for node, a in zip(nodes, attempts, strict=True))
 
 
@@ -98,7 +102,8 @@ WORK = pa.schema(
     [
         ("node", pa.int32()), ("order", pa.int64()), ("part", pa.string()), ("id", pa.string()),
         ("instruction", pa.string()), ("response", pa.string()), ("leaked", pa.int64()),
-        ("model", pa.string()), ("template", pa.string()), ("max_tokens", pa.int32()), ("folder", pa.string()),
+        ("model", pa.string()), ("template", pa.string()), ("family", pa.string()), ("max_tokens", pa.int32()),
+        ("folder", pa.string()),
     ]
 )  # fmt: skip
 
@@ -123,22 +128,25 @@ def _rows_of(item: dict[str, Any]) -> Iterator[pa.Table]:
     for part, rows in parts:
         n = rows.num_rows
         constant = {"node": item["node"], "part": part, "leaked": leaked, "model": item["model"]}
-        constant |= {key: item[key] for key in ("template", "max_tokens", "folder")}
+        constant |= {key: item[key] for key in ("template", "family", "max_tokens", "folder")}
         columns = {name: rows[name] for name in ("id", "instruction", "response")} | {"order": np.arange(n)}
         columns |= {name: [value] * n for name, value in constant.items()}
         yield pa.table({name: columns[name] for name in WORK.names}).cast(WORK)
 
 
 @lru_cache(maxsize=4)
-def _tokenizer(folder: str) -> Any:
-    return load_tokenizer(folder)
+def _tokenizer(folder: str, family: str) -> tuple[Any, Family, int]:
+    """A model's tokenizer, its family, and the id that ends an answer."""
+    tokenizer, found = load_tokenizer(folder), find_family(Path(folder), family)
+    return tokenizer, found, stop_id(tokenizer, Path(folder), found)
 
 
 def _tokenise(batch: pa.Table) -> pa.Table:
     found = []
     for row in batch.to_pylist():
+        tokenizer, family, stop = _tokenizer(row["model"], row["family"])
         pair = [(row["instruction"], row["response"])]
-        found += tokenise_pairs(_tokenizer(row["model"]), row["template"], pair, row["max_tokens"])
+        found += tokenise_pairs(tokenizer, row["template"], pair, row["max_tokens"], family, stop)
     columns = {name: batch[name] for name in ("node", "order", "part", "id", "leaked", "folder")}
     columns["ids"] = pa.array([pair.ids for pair in found], pa.list_(pa.int32()))
     columns["prompt_tokens"] = pa.array([pair.prompt_tokens for pair in found], pa.int32())

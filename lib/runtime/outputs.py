@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
+import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from lib.errors import UserError, unknown
 from lib.export.mixes import json_line, texts_of, write_mixes
 from lib.files import storage_errors, write_lines, write_table, write_text
 from lib.plan import Lookup, Plan
@@ -79,3 +82,29 @@ def report(plan: Plan, lookup: Lookup, arguments: Sequence[str]) -> str:
         write_text(folder / "summary.json", json.dumps(summary, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
         path = write_report(folder, results, summary)
     return f"{text_table(results, summary)}\n\nreport: {path.resolve()}"
+
+
+def write_merged(plan: Plan, lookup: Lookup, cell: str, folder: Path) -> str:
+    """A trained cell as an ordinary model folder, where its user wants it: whole or not at all. What it was made of, as a line.
+
+    Raises:
+        UserError: the folder cannot be written, or is there already.
+    """
+    from lib.models.trained import from_cell
+
+    node = plan.trained(cell)
+    if node is None:
+        raise unknown("cell", cell, plan.every_label)
+    made = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:12]}")
+    try:
+        made.mkdir(parents=True)
+        facts = lookup.facts(node) or {}
+        told = from_cell(lookup.folder(node), lookup.folder(node.inputs["model"]), facts["merge_error"], made)
+        made.rename(folder)
+    except OSError as error:
+        raise UserError(
+            f"--merged {folder} cannot be written ({error.strerror or error}): name another folder"
+        ) from None
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+    return f"merged {cell}: {folder} ({told['from']}{', ' + told['dtype'] if 'dtype' in told else ''})"

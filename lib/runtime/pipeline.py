@@ -7,57 +7,147 @@ and is also how a run resumes: there is no other state than the store.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable, Mapping
+from typing import Any
 
+from lib.errors import RetriableError, UserError, unknown
 from lib.plan import STAGES, Lookup, Node, Plan, make_plan
 from lib.progress import Progress
 from lib.runtime.outputs import write_exports, write_selections
 from lib.runtime.session import Session
+from lib.runtime.trackers import check_trackers
 from lib.store import Store
 from lib.study.schema import Study
 
+Outcomes = dict[str, dict[str, Any]]
+"""Of fine-tunes that failed, by key: `error`, and `user`, is it the user's to mend?"""
 
-def run(study: Study, progress: Progress, *, until: str = STAGES[-1]) -> tuple[Plan, Lookup]:
-    """Run every stage up to `until` that is not there yet.
+
+def run(
+    study: Study,
+    progress: Progress,
+    *,
+    until: str = STAGES[-1],
+    cell: str | None = None,
+    finish: Callable[[Plan, Lookup], None] | None = None,
+) -> tuple[Plan, Lookup]:
+    """Run every stage up to `until` that is not there yet. What a failed cell does not touch goes on to its end.
+
+    Args:
+        cell: train this cell alone, by its label.
+        finish: called with what came of it, also when cells failed (the plan is then without them).
 
     Raises:
-        UserError: the study or its data are wrong.
+        UserError: the study or its data are wrong, it has no such cell, or a cell failed for a reason that the user can mend.
         RetriableError: the machine failed more often than was allowed.
     """
     lookup = Lookup(Store(study.storage))
-    make_plan(study, lookup)  # what is wrong with the study is said before anything is written
+    plan = make_plan(study, lookup)  # what is wrong with the study is said before anything is written
+    if cell is not None and not plan.open_budgets and cell not in plan.every_label:
+        raise unknown("cell", cell, plan.every_label)
+    check_trackers(study.track)
     lookup.store.prepare()
+    failed: Outcomes = {}
     with Session(study.cluster, progress) as session:
-        for stage in STAGES[: STAGES.index(until) + 1]:
-            plan = make_plan(study, lookup, online=True)
-            nodes = plan.nodes(stage)
-            if stage == "model":
-                nodes = [node for node in nodes if _is_needed(node, plan, until)]
-            missing = [node for node in nodes if not lookup.have(node)]
-            if not nodes:
-                continue
-            if missing:
-                progress.say(f"{stage}: {len(missing)} of {len(nodes)} to run")
-                run_stage(stage, missing, plan, session, lookup)
-            else:
-                progress.say(f"{stage}: have {len(nodes)} of {len(nodes)}")
-            if stage == "sample":  # what people wait for at once, and not after the training
-                write_selections(plan, lookup)
-                if exported := write_exports(plan, lookup):
-                    progress.say(f"export: {exported}")
-        plan = make_plan(study, lookup, online=True)
-    return plan, lookup
+        if plan.first and STAGES.index(until) >= STAGES.index("mix"):
+            _go_through(study, lookup, session, "train", failed, cell=cell, first=True)
+            raise_failures(failed, make_plan(study, lookup, online=True).labels)
+        _go_through(study, lookup, session, until, failed, cell=cell)
+        whole = make_plan(study, lookup, online=True)
+    if finish:
+        finish(whole.without(failed), lookup)
+    raise_failures(failed, whole.labels)
+    return whole, lookup
+
+
+def raise_failures(failed: Outcomes, labels: Mapping[str, str]) -> None:
+    """Raise for cells that failed.
+
+    Raises:
+        UserError: a cell failed for a reason that the user can mend.
+        RetriableError: a cell failed for another reason; the finished ones are kept.
+    """
+    if not failed:
+        return
+    key, outcome = next(iter(failed.items()))
+    others = ", ".join(labels[other] for other in failed if other != key)
+    more = f" ({len(failed)} cells failed; the others: {others})" if others else ""
+    raise (UserError if outcome["user"] else RetriableError)(f"cell {labels[key]}: {outcome['error']}{more}")
+
+
+def _go_through(
+    study: Study,
+    lookup: Lookup,
+    session: Session,
+    until: str,
+    failed: Outcomes,
+    *,
+    cell: str | None = None,
+    first: bool = False,
+) -> None:
+    """Every stage in order, each planned anew.
+
+    Args:
+        failed: takes the fine-tunes that fail; what rests on them is left out from then on.
+        cell: the only one to train.
+        first: only what the models are made of, which is what has a key by then.
+    """
+    progress = session.progress
+    for stage in STAGES[: STAGES.index(until) + 1]:
+        plan = make_plan(study, lookup, online=True).without(failed)
+        nodes = plan.nodes(stage)
+        if stage == "model":
+            nodes = [node for node in nodes if _is_needed(node, plan, until)]
+        if first:
+            nodes = [node for node in nodes if all(lookup.have(given) for given in node.inputs.values())]
+        if stage == "train":
+            nodes = _to_train(nodes, plan, cell, first)
+        missing = [node for node in nodes if not lookup.have(node)]
+        if not nodes:
+            continue
+        if missing:
+            progress.say(f"{stage}: {len(missing)} of {len(nodes)} to run")
+            failed |= run_stage(stage, missing, plan, session, lookup)
+        elif not first:
+            progress.say(f"{stage}: have {len(nodes)} of {len(nodes)}")
+        if stage == "sample":  # what people wait for at once, and not after the training
+            write_selections(plan, lookup)
+            if exported := write_exports(plan, lookup):
+                progress.say(f"export: {exported}")
+
+
+def _to_train(nodes: list[Node], plan: Plan, cell: str | None, first: bool) -> list[Node]:
+    """The fine-tunes of this pass.
+
+    Raises:
+        UserError: the study has no such cell.
+    """
+    if first:
+        nodes = [node for node in nodes if node in plan.first.values()]
+    if cell is None:
+        return nodes
+    wanted = plan.trained(cell)
+    if wanted is None:
+        raise unknown("cell", cell, plan.every_label)
+    if first and wanted not in plan.first.values():
+        wanted = wanted.inputs["model"].inputs.get("cell")
+    return [node for node in nodes if wanted is not None and node.key == wanted.key]
 
 
 def _is_needed(model: Node, plan: Plan, until: str) -> bool:
     """Does any stage up to `until` read this model? A selection must not wait for the download of what it is trained on."""
     if until == "model" or STAGES.index(until) >= STAGES.index("mix"):
         return True
-    stages = STAGES[: STAGES.index(until) + 1]
+    stages = [stage for stage in STAGES[: STAGES.index(until) + 1] if stage != "model"]
     return any(model in node.inputs.values() for stage in stages for node in plan.nodes(stage))
 
 
-def run_stage(stage: str, missing: list[Node], plan: Plan, session: Session, lookup: Lookup) -> None:
-    """Run the missing nodes of one stage. Runtime modules are imported here, when there is work for them."""
+def run_stage(stage: str, missing: list[Node], plan: Plan, session: Session, lookup: Lookup) -> Outcomes:
+    """Run the missing nodes of one stage. Runtime modules are imported here, when there is work for them.
+
+    Returns:
+        The fine-tunes that failed.
+    """
     progress = session.progress
     if stage == "ingest":
         from lib.runtime.ingest import ingest
@@ -84,7 +174,7 @@ def run_stage(stage: str, missing: list[Node], plan: Plan, session: Session, loo
 
         progress.say(f"mix {mix(session, lookup, missing)}")
     elif stage == "train":
-        _train(missing, plan, session, lookup)
+        return _train(missing, plan, session, lookup)
     elif stage == "generate":
         from lib.runtime.generate import generate
 
@@ -100,23 +190,27 @@ def run_stage(stage: str, missing: list[Node], plan: Plan, session: Session, loo
 
         for done, (title, outcome) in enumerate(run_steps(session, lookup, missing), start=1):
             progress.say(f"{stage} {done} of {len(missing)}: {title}: {outcome}")
+    return {}
 
 
-def _train(missing: list[Node], plan: Plan, session: Session, lookup: Lookup) -> None:
-    from lib.runtime.train import cell_job, raise_failures, train_cells
+def _train(missing: list[Node], plan: Plan, session: Session, lookup: Lookup) -> Outcomes:
+    from lib.runtime.train import cell_job, train_cells
 
-    labels = {cell.train.key: cell.label for cell in plan.cells if cell.train}
-    groups: dict[tuple[str, str], list[Node]] = defaultdict(list)
+    failed: Outcomes = {}
+    labels = plan.labels
+    groups: dict[tuple[str, str, str], list[Node]] = defaultdict(list)
     for node in missing:
-        groups[node.title, node.task["recipe"]["dtype"]].append(node)
+        recipe = node.task["recipe"]
+        groups[node.title, recipe["dtype"], recipe["quantize"]].append(node)
     for nodes in groups.values():
         outcomes = train_cells(
             session,
             lookup.store,
-            [cell_job(lookup, node, labels[node.key]) for node in nodes],
+            [cell_job(lookup, node, labels[str(node.key)], plan.study) for node in nodes],
             model=lookup.folder(nodes[0].inputs["model"]),
             workers=plan.study.train.workers,
             retries=plan.study.train.retries,
-            study=plan.study.name,
+            study=plan.study,
         )
-        raise_failures(outcomes, {str(key): label for key, label in labels.items()})
+        failed |= {key: outcome for key, outcome in outcomes.items() if "error" in outcome}
+    return failed

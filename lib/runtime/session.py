@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from lib.errors import RetriableError, UserError
+from lib.errors import RetriableError, StorageError, UserError
 from lib.progress import Progress
 from lib.study.schema import Cluster
 
@@ -30,6 +30,10 @@ QUIET = {
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     "DEEPSPEED_LOG_LEVEL": "warning",
 }
+
+SHUFFLE_BYTES = 64 << 20
+"""Rows that one task of a shuffle puts in order at once. Ray Data's own choice, 1 GiB, is what a worker's memory would grow
+to with the corpus."""
 
 
 class Session:
@@ -95,6 +99,7 @@ class Session:
             where = f"http://{context.dashboard_url}" if context.dashboard_url else "none"
             self.progress.say(f"Ray {'at ' + address if address else 'started here'}; dashboard {where}")
         context_of_data = ray.data.DataContext.get_current()
+        context_of_data.shuffle_input_batch_bytes = SHUFFLE_BYTES
         context_of_data.enable_progress_bars = False
         context_of_data.print_on_execution_start = False
         logging.getLogger("ray.data").setLevel(logging.CRITICAL + 1)  # it logs a user's mistake as its own traceback
@@ -163,9 +168,10 @@ def _user_error_behind(error: BaseException) -> UserError | None:
     cause: BaseException | None = error
     while cause is not None and id(cause) not in seen:
         seen.add(id(cause))
-        if type(cause) is UserError:
+        if type(cause) in (UserError, StorageError):
             return UserError(str(cause).splitlines()[0])  # one line by contract; Ray Data adds advice of its own
         cause = getattr(cause, "cause", None) or cause.__cause__ or cause.__context__
     # An exception loses its cause on the way from one process to another; what is left of it is the text of the traceback.
-    told = re.findall(rf"^{UserError.__module__}\.{UserError.__qualname__}: (.*)$", str(error), flags=re.MULTILINE)
+    names = "|".join(kind.__qualname__ for kind in (UserError, StorageError))
+    told = re.findall(rf"^{UserError.__module__}\.(?:{names}): (.*)$", str(error), flags=re.MULTILINE)
     return UserError(told[-1]) if told else None

@@ -22,6 +22,7 @@ from lib.embedding.stored import read_vectors
 from lib.files import write_table, write_text
 from lib.judging.judge import make_judge, verdicts
 from lib.models.source import materialise
+from lib.models.trained import from_cell
 from lib.plan import Lookup, Node
 from lib.runtime.cards import make_cards
 from lib.runtime.sample import PAIRS_FILE, make_selection
@@ -65,9 +66,13 @@ def run_step(title: str, step: Step) -> tuple[str, str]:
 
 
 def model_step(step: Step) -> str:
-    """Download or convert a model once."""
+    """Download or convert a model once, or make one of a cell."""
     with step.store.attempt(step.stage, step.key, dict(step.identity)) as attempt:
-        attempt.facts = materialise(step.task["source"], attempt.folder)
+        if "cell" in step.folders:
+            folders = step.folders
+            attempt.facts = from_cell(folders["cell"], folders["base"], step.task["merge_error"], attempt.folder)
+        else:
+            attempt.facts = materialise(step.task["source"], attempt.folder)
     return f"{attempt.facts['from']}"
 
 

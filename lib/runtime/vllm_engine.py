@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lib.errors import RetriableError
+from lib.errors import RetriableError, UserError
 from lib.models.prompt import load_tokenizer
 
 DTYPES = {"bf16": "bfloat16", "fp32": "float32"}
@@ -57,24 +57,33 @@ class VllmEngine:
         """Answers once the engine is up."""
         return self.settings.dtype
 
-    def _start(self) -> None:
+    def _start(self, model: str | None = None) -> None:
+        """Start on the model of the settings, or on another one of its shape."""
         from vllm import LLM
 
         s = self.settings
         extra: dict[str, Any] = {"enable_lora": True, "max_lora_rank": s.max_rank, "max_loras": 1} if s.rows else {}
         if s.gpu:
             extra["gpu_memory_utilization"] = s.gpu_memory
-        self.llm = LLM(
-            s.model, dtype=DTYPES[s.dtype], max_model_len=s.max_model_tokens, enforce_eager=not s.compile, seed=0,
-            enable_prefix_caching=True, disable_log_stats=True, max_num_seqs=64 if not s.gpu else 256, **extra,
-        )  # fmt: skip
+        try:
+            self.llm = LLM(
+                model or s.model, dtype=DTYPES[s.dtype], max_model_len=s.max_model_tokens, enforce_eager=not s.compile, seed=0,
+                enable_prefix_caching=True, disable_log_stats=True, max_num_seqs=64 if not s.gpu else 256, **extra,
+            )  # fmt: skip
+        except ValueError as error:
+            if "max_model_len" not in str(error):
+                raise
+            raise UserError(
+                f"max_model_tokens {s.max_model_tokens} is more than this model was made for: lower it "
+                "(evaluate.engine.max_model_tokens, or guards.NAME.max_model_tokens for a guard)"
+            ) from None
 
-    def _restart(self) -> None:
+    def _restart(self, model: str | None = None) -> None:
         import gc
 
         self.llm = None
         gc.collect()
-        self._start()
+        self._start(model)
 
     def _reset_cache(self) -> None:
         if not self.llm.reset_prefix_cache():

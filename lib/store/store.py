@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from lib.errors import UserError
-from lib.files import storage_errors
+from lib.files import storage_errors, sync
 from lib.store.digest import digest_file
 
 MANIFEST = "manifest.json"
@@ -149,7 +149,7 @@ class Store:
                     },
                 }
                 for path in files:
-                    _sync(path)
+                    sync(path)
                 if not _create_once(place / MANIFEST, json.dumps(manifest, indent=1, sort_keys=True)):
                     self._yield_to_winner(stage, key, place, folder, manifest)
                 (folder / OWNER).unlink(missing_ok=True)
@@ -189,6 +189,10 @@ class Store:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+    def checkpoints(self, key: str) -> Path:
+        """Where a cell that is being trained is written down on the way. It is gone when the cell has ended."""
+        return self.root / "checkpoints" / key
 
     def _yield_to_winner(self, stage: str, key: str, place: Path, folder: Path, manifest: dict[str, Any]) -> None:
         """Another attempt has a manifest: keep it if it is whole, take its place if it is damaged."""
@@ -241,7 +245,7 @@ def _create_once(path: Path, text: str) -> bool:
     """Create `path` with this content in one step. False when it exists already."""
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}")
     temporary.write_text(text)
-    _sync(temporary)
+    sync(temporary)
     try:
         os.link(temporary, path)
     except FileExistsError:
@@ -249,20 +253,12 @@ def _create_once(path: Path, text: str) -> bool:
         return temporary.stat().st_nlink > 1
     finally:
         temporary.unlink()
-    _sync(path.parent)
+    sync(path.parent)
     return True
 
 
 def _write_owner(folder: Path) -> None:
     (folder / OWNER).write_text(json.dumps({"host": socket.gethostname(), "pid": os.getpid()}))
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _alive(pid: int) -> bool:

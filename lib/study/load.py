@@ -24,7 +24,7 @@ MAX_STUDY_BYTES = 1_000_000
 
 
 def load_study(path: str | Path, overrides: Sequence[str] = ()) -> Study:
-    """The typed study in the file at `path` with `key.path=value` overrides applied.
+    """The typed study in the file at `path` with overrides applied in their order: `key.path=value`, or a YAML file.
 
     Raises:
         UserError: unreadable file, bad YAML, bad override, or a value the schema refuses.
@@ -58,7 +58,10 @@ def parse_study(tree: dict[str, Any], overrides: Sequence[str] = (), origin: str
     """Type a tree after applying overrides. See `load_study`."""
     tree = expand_short_forms(copy.deepcopy(tree))
     for override in overrides:
-        apply_override(tree, override)
+        if "=" not in override and override.endswith(FILES):
+            tree = lay_over(tree, expand_short_forms(read_tree(override)))
+        else:
+            apply_override(tree, override)
         tree = expand_short_forms(tree)
     try:
         return Study.model_validate(tree)
@@ -68,6 +71,17 @@ def parse_study(tree: dict[str, Any], overrides: Sequence[str] = (), origin: str
         raise UserError(f"{origin}: nested too deeply") from None
 
 
+def lay_over(tree: Any, patch: Any) -> Any:
+    """One tree laid over another: mappings are merged, all else replaces."""
+    if not isinstance(patch, dict):
+        return patch
+    merged = dict(tree) if isinstance(tree, dict) else {}
+    for key, value in patch.items():
+        merged[key] = lay_over(merged.get(key), value)
+    return merged
+
+
+FILES = (".yaml", ".yml")
 SOURCE_KEYS = tuple(Source.model_fields)
 
 
@@ -158,7 +172,7 @@ def _explain(error: ValidationError) -> str:
     """The first mistake as a sentence: the key, what was given, what is allowed, the nearest match."""
     # An unknown key is reported before what its absence entails elsewhere.
     first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
-    where = ".".join(str(part) for part in first["loc"] if not str(part).startswith("function-"))
+    where = ".".join(str(part) for part in first["loc"] if not str(part).startswith(("function-", "tag-")))
     if first["type"] == "extra_forbidden":
         allowed = sorted(_allowed(first["loc"]))
         near = difflib.get_close_matches(str(first["loc"][-1]), allowed, n=1, cutoff=0.5)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
+from lib.errors import unknown
 from lib.study.part import Count, Integer, Part, Positive
+
+PRESETS = ("zero0", "zero1", "zero2", "zero3", "zero2_offload", "zero3_offload", "zero3_nvme")
+"""DeepSpeed presets (`lib/training/deepspeed_config`)."""
 
 
 class Lora(Part):
@@ -18,12 +22,12 @@ class Lora(Part):
     """Scale; the update is multiplied by alpha / r."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.05
     """Dropout before A."""
-    targets: list[str] = ["q_proj", "k_proj", "v_proj", "o_proj"]
-    """The linear layers that get an adapter."""
+    targets: list[str] | None = ["q_proj", "k_proj", "v_proj", "o_proj"]
+    """The linear layers that get an adapter (null: those of the model's family)."""
 
 
 class Ema(Part):
-    """Exponential moving average of what is trained (for LoRA: of its factors), begun at the start weights."""
+    """Exponential moving average of what is trained, begun at the start weights."""
 
     decay: Annotated[float, Field(gt=0, lt=1)]
     """Share of the old average that an update keeps. Runs of some hundred steps want 0.5 to 0.999."""
@@ -35,8 +39,10 @@ class Ema(Part):
     """`shadow` leaves training alone; `in_loop` sets the live weights to the average at each update (Lookahead)."""
     evaluate: Literal["ema", "live"] = "ema"
     """Which weights are measured and saved at the end."""
-    space: Literal["factors"] = "factors"
-    """What is averaged: LoRA's A and B. (Averaging their product is not available yet.)"""
+    space: Literal["factors", "delta"] = "factors"
+    """What is averaged: LoRA's factors A and B, or their product, the change of the weights (as a shadow only)."""
+    rank: Positive | None = None
+    """With `space: delta`: the average ends as the nearest LoRA adapter of this rank (None: as merged weights)."""
 
     @model_validator(mode="after")
     def _counts(self) -> Ema:
@@ -44,14 +50,46 @@ class Ema(Part):
             raise ValueError("a shadow that is not evaluated changes nothing: use ema: null")
         return self
 
+    @model_validator(mode="after")
+    def _can_be_done_in_its_space(self) -> Ema:
+        if self.space == "factors":
+            if self.rank is not None:
+                raise ValueError(f"rank {self.rank} says nothing with space: factors: remove it, or use space: delta")
+        elif self.mode == "in_loop":
+            raise ValueError(
+                "mode in_loop needs space: factors, since no factors have an average of products as their product: "
+                "use mode: shadow, or space: factors"
+            )
+        elif self.every_n_steps < 10:
+            raise ValueError(
+                f"space: delta multiplies out every adapted matrix at each update, and every_n_steps is "
+                f"{self.every_n_steps}: use 10 or more"
+            )
+        return self
+
+
+class Validation(Part):
+    """Rows of the mix that are never trained on and choose which step's weights are saved."""
+
+    rows: Positive
+    """How many, benign and safety rows in the mix's proportion."""
+    every_n_steps: Positive | None = None
+    """Optimizer steps between two looks (None: at each epoch's end). The last step is always looked at."""
+
 
 class Recipe(Part):
     """What training does, apart from the data. All of it is identity."""
 
-    method: Literal["lora"] = "lora"
-    """What is trained."""
+    method: Literal["lora", "full"] = "lora"
+    """What is trained: an adapter beside the frozen weights, or every weight."""
     lora: Lora = Lora()
-    """The adapter."""
+    """The adapter. Left at its default with `method: full`, which has none."""
+    quantize: Literal["none", "4bit", "8bit"] = "none"
+    """How the frozen base of an adapter is held on a GPU: as it is, in nf4 (QLoRA, Dettmers et al. 2023), or in int8
+    (LLM.int8, Dettmers et al. 2022). Needs bitsandbytes and CUDA."""
+    optim: Literal["adamw", "adamw_bnb_8bit"] = "adamw"
+    """torch's AdamW (Loshchilov and Hutter 2019), or the same with its two moments held in blocks of 8 bits (Dettmers et
+    al. 2022), which needs bitsandbytes and CUDA."""
     lr: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] = 3e-4
     """Peak learning rate."""
     epochs: Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)] | None = None
@@ -76,11 +114,43 @@ class Recipe(Part):
     """Precision of the frozen weights and activations; the optimizer's copy is float32 either way."""
     ema: Ema | None = None
     """Exponential moving average of the trained parameters."""
+    validation: Validation | None = None
+    """Choose the step of lowest loss on rows held out of the mix (None: the last step's weights are saved)."""
 
     @model_validator(mode="after")
     def _length(self) -> Recipe:
         if (self.epochs is None) == (self.steps is None):
             raise ValueError("give exactly one of epochs and steps")
+        return self
+
+    @model_validator(mode="after")
+    def _full(self) -> Recipe:
+        if self.method == "full" and self.quantize != "none":
+            raise ValueError(
+                f"quantize: {self.quantize} holds the frozen base of an adapter, and method: full freezes nothing: "
+                "use quantize: none or method: lora"
+            )
+        # By value: a recipe that a sweep has put together has every field set.
+        if self.method == "full" and self.lora != Lora():
+            raise ValueError("method: full has no adapter: leave lora out, or use method: lora")
+        return self
+
+    @model_validator(mode="after")
+    def _delta(self) -> Recipe:
+        if self.ema is None or self.ema.space != "delta":
+            return self
+        if self.method != "lora":
+            raise ValueError("ema.space: delta averages an adapter's product, and method: full has none: use factors")
+        if self.validation is not None:
+            raise ValueError(
+                "ema.space: delta has its form at the end alone, so no step of it can be chosen: leave validation out, or "
+                "use space: factors"
+            )
+        if self.quantize != "none" and self.ema.rank is None:
+            raise ValueError(
+                f"ema.space: delta without rank ends in the base's own weights, which quantize: {self.quantize} does not "
+                "hold: give ema.rank"
+            )
         return self
 
     @model_validator(mode="after")
@@ -93,14 +163,48 @@ class Recipe(Part):
         return self
 
 
+def _deepspeed(value: str) -> str:
+    if value not in PRESETS and not value.endswith(".json"):
+        raise ValueError(f"{unknown('DeepSpeed preset', value, PRESETS)}, or a DeepSpeed configuration, PATH.json")
+    return value
+
+
+DeepSpeed = Annotated[
+    str,
+    AfterValidator(_deepspeed),
+    WithJsonSchema({"type": "string", "anyOf": [{"enum": list(PRESETS)}, {"pattern": r"\.json$"}]}),
+]
+
+
 class Train(Part):
-    """How training is placed. None of it is identity."""
+    """How training is placed. None of it is identity: it changes no number but rounding, and with a LoRA dropout above 0 which
+    numbers are dropped."""
 
     workers: Positive = 1
     """Training processes of one group (one GPU each where there are GPUs)."""
     micro_batch: Positive = 8
     """Examples per forward pass of one worker; `recipe.batch` is split into these."""
-    deepspeed: Literal["zero0", "zero1", "zero2"] = "zero2"
-    """DeepSpeed preset."""
+    deepspeed: DeepSpeed = "zero2"
+    """A DeepSpeed preset (`zero0` to `zero3`, `zero2_offload`, `zero3_offload`, `zero3_nvme`), or the path of one's own
+    DeepSpeed configuration, `PATH.json`, which may place the work as it likes and not contradict the study."""
+    nvme_path: str | None = None
+    """Folder on a local NVMe disk that `zero3_nvme` keeps parameters and optimizer states in."""
+    gradient_checkpointing: bool = False
+    """Activations are computed again in the backward pass (Chen et al. 2016): less memory, about a third more time."""
+    packing: bool = False
+    """The rows of a step are laid end to end with attention kept apart: the same step with less padding."""
+    checkpoint_steps: Positive = 100
+    """Optimizer steps between two checkpoints of a running cell. (None are written with `optim: adamw_bnb_8bit` or with the
+    optimizer on a disk: such a cell begins again.)"""
     retries: Annotated[Integer, Field(ge=0, le=100)] = 2
     """How often a dead group is started again."""
+
+    @model_validator(mode="after")
+    def _nvme(self) -> Train:
+        if self.deepspeed == "zero3_nvme" and self.nvme_path is None:
+            raise ValueError("deepspeed: zero3_nvme needs nvme_path, a folder on a local NVMe disk")
+        if self.deepspeed != "zero3_nvme" and self.nvme_path is not None:
+            raise ValueError(
+                f"nvme_path is for deepspeed: zero3_nvme alone, and {self.deepspeed!r} would not read it: leave it out"
+            )
+        return self

@@ -12,11 +12,11 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
 from lib.study.part import Count, Integer, Name, Part, Positive, as_list
 from lib.study.recipe import Recipe, Train
-from lib.study.sweep import Sweep
+from lib.study.sweep import Budget, Strategy, Sweep
 
 
 class Source(Part):
@@ -179,7 +179,9 @@ class GuardModel(Part):
     """Longest prompt plus verdict; rows that take more get no verdict and are counted."""
 
 
-Guards = dict[str, Annotated[GuardModel, BeforeValidator(_as_guard)]]
+Guards = Annotated[
+    dict[str, Annotated[GuardModel, BeforeValidator(_as_guard)]], BeforeValidator(lambda value: value or {})
+]
 
 
 class Selection(Part):
@@ -199,15 +201,57 @@ class Selection(Part):
     """The cosine from which two instructions are near duplicates."""
 
 
+class Selected(Part):
+    """One selection of safety rows."""
+
+    strategy: Strategy
+    """As under `sweep.strategy`."""
+    budget: Budget
+    """As under `sweep.budget`."""
+    draw: Count = 0
+    """As under `sweep.draw`."""
+
+
+class CellModel(Part):
+    """A model that the study makes first: one fine-tune, merged. To study how safety is forgotten, align a model so."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    from_: Annotated[str, Field(alias="from")]
+    """The model source it begins with."""
+    selection: Selected
+    """The safety rows it is trained on."""
+    recipe: Recipe
+    """How. Nothing is taken over from the study's own recipe."""
+    benign: bool = False
+    """Train on the benign rows as well."""
+    seed: Count = 0
+    """Seed of the training."""
+
+
+class OfCell(Part):
+    """A model source that is a cell."""
+
+    cell: CellModel
+    """The cell."""
+
+
 class Model(Part):
     """A model to fine-tune."""
 
     name: Name
     """How the report calls it."""
-    source: str
-    """`package:NAME`, a folder, or a hub id with its revision, `org/name@revision`."""
+    source: Annotated[
+        Annotated[str, Tag("tag-text")] | Annotated[OfCell, Tag("tag-cell")],
+        Discriminator(lambda value: "tag-cell" if isinstance(value, dict | OfCell) else "tag-text"),
+    ]
+    """`package:NAME`, a folder, a hub id with its revision, `org/name@revision`, or a cell made first,
+    `{cell: {from: SOURCE, selection: {strategy, budget}, recipe: {...}}}`."""
     template: Literal["chat", "alpaca", "plain"] = "chat"
     """How an instruction becomes a prompt: the tokenizer's chat template, Alpaca's text, or the instruction alone."""
+    family: Literal["auto", "llama-2", "llama-3", "qwen2.5", "mistral", "none"] = "auto"
+    """Decides the default LoRA layers, the number of leading BOS that prompts are held to, and the chat template where the
+    tokenizer has none. `auto` tells it from config.json; any other causal LM is `none` and works by naming its settings."""
 
 
 class Prompts(Part):
@@ -290,6 +334,15 @@ class Cluster(Part):
     """A worker group or engine that has not started by then is an error (longer than a node takes to come)."""
 
 
+class Track(Part):
+    """Where else training is followed, besides TensorBoard, which is always written. Needs the tracker's own package."""
+
+    wandb: str | None = None
+    """Weights & Biases: the project. The key comes from the environment of the driver, never from here."""
+    mlflow: str | None = None
+    """MLflow: the tracking URI. The experiment is called like the study."""
+
+
 class Study(Part):
     """All of a study: corpus, benign data, models, axes, recipe, evaluation."""
 
@@ -328,6 +381,8 @@ class Study(Part):
     """Evaluation."""
     cluster: Cluster = Cluster()
     """Machines."""
+    track: Track = Track()
+    """Experiment trackers."""
     export: Annotated[list[str], BeforeValidator(as_list)] = []
     """Write every selection's whole training mix for other trainers, in these formats: `alpaca`, `messages`, `sharegpt`,
     `trl` (`lib/export/formats`). An output: no result depends on it."""

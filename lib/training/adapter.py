@@ -5,15 +5,26 @@ Taking it off must leave the base exactly as it was, since the next cell of a wa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from lib.errors import UserError
+from lib.models.family import find_family, lora_targets
+from lib.training.sharding import gathered
+from lib.training.stored import Stored
+
+PREFIX = "base_model.model."
+"""What PEFT puts before the names of the base's modules."""
+FOLDER = "adapter"
+"""Where the adapter lies in a cell's artifact."""
 
 
-def attach(base: Any, *, r: int, alpha: float, dropout: float, targets: Sequence[str], seed: int) -> Any:
+def attach(base: Any, recipe: Mapping[str, Any], seed: int) -> Any:
     """The base with a fresh adapter; only the adapter trains. Initialised from `seed` alone.
+
+    Args:
+        recipe: the fields of `lib.study.recipe.Recipe`; its `lora` is what counts here.
 
     Raises:
         UserError: a target is not a linear layer of this model.
@@ -22,6 +33,8 @@ def attach(base: Any, *, r: int, alpha: float, dropout: float, targets: Sequence
     from peft import LoraConfig, get_peft_model
 
     linear = {name.rsplit(".", 1)[-1] for name, module in base.named_modules() if isinstance(module, torch.nn.Linear)}
+    lora = recipe["lora"]
+    targets = lora_targets(lora["targets"], find_family(base.config.to_dict()))
     missing = sorted(set(targets) - linear)
     if missing:
         raise UserError(
@@ -29,17 +42,24 @@ def attach(base: Any, *, r: int, alpha: float, dropout: float, targets: Sequence
         )
     torch.manual_seed(seed)
     config = LoraConfig(
-        r=r, lora_alpha=alpha, lora_dropout=dropout, target_modules=sorted(targets), task_type="CAUSAL_LM", bias="none"
+        r=lora["r"], lora_alpha=lora["alpha"], lora_dropout=lora["dropout"], target_modules=sorted(targets),
+        task_type="CAUSAL_LM", bias="none",
     )  # fmt: skip
     return get_peft_model(base, config)
 
 
-def save(adapted: Any, folder: Path) -> None:
-    """Write the adapter (`adapter_model.safetensors`, `adapter_config.json`)."""
-    adapted.peft_config["default"].base_model_name_or_path = ""  # a path of one machine is no part of an adapter
-    adapted.save_pretrained(folder, safe_serialization=True)
-    for note in folder.glob("README.md"):  # PEFT's empty card
-        note.unlink()
+def save(adapted: Any, folder: Path | None, base: Path) -> None:
+    """Write the adapter (`adapter_model.safetensors`, `adapter_config.json`).
+
+    Every rank calls it, since a sharded adapter has to be put together; the ones whose `folder` is None write nothing.
+    """
+    with gathered([p for p in adapted.parameters() if p.requires_grad]):
+        if folder is not None:
+            adapted.peft_config[
+                "default"
+            ].base_model_name_or_path = ""  # a path of one machine is no part of an adapter
+            adapted.save_pretrained(folder / FOLDER, safe_serialization=True)
+            (folder / FOLDER / "README.md").unlink(missing_ok=True)  # PEFT's empty card
 
 
 def detach(adapted: Any) -> Any:
@@ -50,17 +70,26 @@ def detach(adapted: Any) -> Any:
     return base
 
 
-def rounding_error(adapted: Any) -> float:
-    """What merging into bf16 would lose: ||bf16(W + D) - (W + D)|| / ||D|| over all adapted layers, D = alpha/r B A."""
+def rounding_error(adapted: Any, base: Path) -> float:
+    """What merging into bf16 would lose: ||bf16(W + D) - (W + D)|| / ||D|| over all adapted layers, D = alpha/r B A.
+
+    Every rank calls it and gets the same number.
+    """
     import torch
     from peft.tuners.lora import LoraLayer
 
     lost = update = 0.0
-    with torch.no_grad():
-        for module in adapted.modules():
-            if isinstance(module, LoraLayer):
-                weight = module.get_base_layer().weight.float()
+    stored = Stored(base)
+    for name, module in adapted.named_modules():
+        if isinstance(module, LoraLayer):
+            with gathered(list(module.parameters())), torch.no_grad():
                 delta = module.get_delta_weight("default").float()
+                weight = module.get_base_layer().weight
+                if (
+                    weight.shape != delta.shape or not weight.is_floating_point()
+                ):  # quantised: it is merged into what is stored
+                    weight = stored[f"{name.removeprefix(PREFIX)}.weight"].to(delta.device)
+                weight = weight.float()
                 merged = weight + delta
                 lost += float((merged.bfloat16().float() - merged).double().square().sum())
                 update += float(delta.double().square().sum())

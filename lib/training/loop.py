@@ -1,37 +1,31 @@
-"""One cell: base model in, adapter and measurements out, on DeepSpeed, in this process (one of `world`).
-
-The loss of a step is the mean over all learned tokens of its global batch, however the batch is split: each micro batch
-contributes its sum divided by the global count, so workers, micro batch and accumulation change no number but rounding.
-"""
+"""One cell: base model in, trained weights and measurements out, on DeepSpeed, in this process (one of `world`)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
-from lib.errors import UserError
-from lib.training import adapter, canary
-from lib.training.batches import Row, collate, learned_tokens, token_losses
-from lib.training.deepspeed_config import deepspeed_config
-from lib.training.ema import Ema
+from lib.models.family import find_family
+from lib.models.special import pad_id
+from lib.training import adapter, canary, full
+from lib.training.batches import Row
+from lib.training.checkpoint import Checkpoints
+from lib.training.deepspeed_config import deepspeed_config, masters_on_disk, zero_stage
+from lib.training.delta import DeltaEma
+from lib.training.micro_batches import mean_loss
 from lib.training.mix import Schedule, make_schedule
-from lib.training.schedule import learning_rate
+from lib.training.optimizer import make_optimizer, undo_first_step
+from lib.training.packing import check_attention
+from lib.training.steps import Hooks, Run, Settings
+from lib.training.validation import validation_rows
 
-LOG = pa.schema(
-    [
-        ("step", pa.int32()),
-        ("loss", pa.float64()),
-        ("lr", pa.float64()),
-        ("gradient_norm", pa.float64()),
-        ("tokens", pa.int64()),
-    ]
-)
-"""One row per optimizer step; loss in nats per learned token."""
+METHODS: Mapping[str, Any] = {"lora": adapter, "full": full}
+"""How weights are put up for training, saved and taken away: modules with the same functions."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,20 +35,6 @@ class CellRows:
     benign: Sequence[Row]
     safety: Sequence[Row]
     holdout: Sequence[Row]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """What `train_cell` needs of recipe and placement."""
-
-    recipe: Mapping[str, Any]
-    """The fields of `lib.study.recipe.Recipe`."""
-    seed: int
-    preset: str
-    micro_batch: int
-    """Examples of one forward pass; `recipe["batch"]` is a multiple of it times the number of workers."""
-    world: int = 1
-    rank: int = 0
 
 
 @dataclass
@@ -68,7 +48,17 @@ class Outcome:
     canary_own: list[list[float]]
     canary_base: list[list[float]]
     merge_error: float
+    """What serving in bf16 loses, relative to the change of the weights."""
+    residual: float | None
+    """What the rank of an averaged adapter cut off, relative to the change of the weights; None without such a cut."""
+    form: str
+    """`adapter` or `weights`: what was saved, and the folder it lies in."""
     learned_tokens: int
+    benign: int
+    """Benign rows of the mix, without those that validate."""
+    safety: int
+    validation: dict[str, Any] | None
+    """The chosen step and its loss on the validation rows."""
 
 
 def train_cell(
@@ -77,22 +67,23 @@ def train_cell(
     rows: CellRows,
     settings: Settings,
     save_to: Path | None,
-    on_step: Callable[[int, int, float], None] = lambda step, total, loss: None,
+    *,
+    hooks: Hooks | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> Outcome:
-    """Fine-tune a fresh adapter on `base`, measure it, and take it off again.
+    """Fine-tune `base`, and measure and save what comes out.
 
     Args:
-        base: a resident causal LM in the recipe's dtype, on its device; unchanged on return.
-        save_to: where rank 0 writes the adapter; None on the other ranks.
-        on_step: called with (steps done, steps in all, loss).
+        base: a causal LM in the recipe's dtype, on its device. An adapter is taken off again (but see `spoils_base`).
+        save_to: where rank 0 writes the adapter or the weights; None on the other ranks.
+        checkpoints: where the cell is written down on the way, and goes on from.
 
     Raises:
-        UserError: the loss is not finite (names the step and the rows), or an average would never be updated.
+        UserError: the loss is not finite (names the step and the rows), an average would never be updated, or nobody
+            says which layers get an adapter.
     """
-    import deepspeed
-    import torch
-
-    recipe = settings.recipe
+    recipe, method = settings.recipe, METHODS[settings.recipe["method"]]
+    rows, validation = _hold_out(rows, settings)
     schedule = make_schedule(
         len(rows.benign), len(rows.safety), seed=settings.seed, batch=recipe["batch"],
         epochs=recipe["epochs"], steps=recipe["steps"],
@@ -100,128 +91,105 @@ def train_cell(
     sequences = canary.canary_ids(tokenizer)
     base.eval()
     canary_base = canary.log_probabilities(base, sequences)
-    adapted = adapter.attach(base, **recipe["lora"], seed=settings.seed)
-    torch.manual_seed(settings.seed * 1_000_003 + settings.rank)
-    optimizer = torch.optim.AdamW(
-        [p for p in adapted.parameters() if p.requires_grad], lr=recipe["lr"], weight_decay=recipe["weight_decay"]
-    )
-    accumulation = recipe["batch"] // (settings.micro_batch * settings.world)
-    engine, *_ = deepspeed.initialize(
-        model=adapted,
-        optimizer=optimizer,
-        config=deepspeed_config(
-            preset=settings.preset, workers=settings.world, micro_batch=settings.micro_batch,
-            accumulation=accumulation, dtype=recipe["dtype"], clip=recipe["clip"],
-        ),
-        dist_init_required=False,
-    )  # fmt: skip
+    model = method.attach(base, recipe, settings.seed)
+    merged: DeltaEma | None = None
     try:
-        ema = Ema(engine, recipe["ema"], len(schedule.steps)) if recipe["ema"] else None
-        log = _steps(engine, tokenizer, [*rows.benign, *rows.safety], schedule, settings, accumulation, ema, on_step)
-        if ema:
-            ema.finish()
-        adapted.eval()
-        outcome = Outcome(
-            log=log,
-            schedule=schedule,
-            holdout_loss=held_out_loss(adapted, tokenizer, rows.holdout, recipe["loss_on"], settings),
-            canary_own=canary.log_probabilities(adapted, sequences),
-            canary_base=canary_base,
-            merge_error=adapter.rounding_error(adapted),
-            learned_tokens=sum(log["tokens"].to_pylist()),
-        )
-        if save_to is not None:
-            adapter.save(adapted, save_to)
+        with _engine(model, settings) as engine:
+            run = Run(engine, filler(model, tokenizer), [*rows.benign, *rows.safety], validation, schedule, settings)
+            log = run.train(hooks or Hooks(), checkpoints)
+            residual = run.delta.finish() if run.delta else None
+            if run.delta and residual is None:
+                merged = run.delta
+                model, method = adapter.detach(model), full
+                rounding = merged.merge_into(model)
+            else:
+                rounding = method.rounding_error(model, settings.base)
+            model.eval()
+            outcome = Outcome(
+                log=log,
+                schedule=schedule,
+                holdout_loss=held_out_loss(model, tokenizer, rows.holdout, settings),
+                canary_own=canary.log_probabilities(model, sequences),
+                canary_base=canary_base,
+                merge_error=rounding,
+                residual=residual,
+                form=method.FOLDER,
+                learned_tokens=sum(log["tokens"].to_pylist()),
+                benign=len(rows.benign),
+                safety=len(rows.safety),
+                validation=run.chosen,
+            )
+            method.save(model, save_to, settings.base)
     finally:
-        engine.destroy()
-        adapter.detach(adapted)
+        method.detach(model)
+        if merged:
+            merged.take_out(model)
     return outcome
 
 
-def _steps(
-    engine: Any,
-    tokenizer: Any,
-    rows: Sequence[Row],
-    schedule: Schedule,
-    settings: Settings,
-    accumulation: int,
-    ema: Ema | None,
-    on_step: Callable[[int, int, float], None],
-) -> pa.Table:
-    """Run every optimizer step; one log row each."""
-    recipe, pad = settings.recipe, _pad_id(tokenizer)
-    total = len(schedule.steps)
-    log: list[dict[str, Any]] = []
-    engine.train()
-    for step, numbers in enumerate(schedule.steps):
-        lr = learning_rate(step, total, peak=recipe["lr"], warmup=recipe["warmup_steps"], schedule=recipe["schedule"])
-        for group in engine.optimizer.param_groups:
-            group["lr"] = lr
-        batch = [rows[i] for i in numbers]
-        tokens = sum(learned_tokens(row, recipe["loss_on"]) for row in batch)
-        # A step's loss is a sum over its rows in any order: rows of like length share a micro batch and pad little.
-        mine = sorted(batch[settings.rank :: settings.world], key=lambda row: -len(row.ids))
-        loss = 0.0
-        for micro in range(accumulation):
-            part = mine[micro * settings.micro_batch : (micro + 1) * settings.micro_batch]
-            tensors = collate(part or batch[:1], pad, recipe["loss_on"])
-            tensors = {name: tensor.to(engine.device) for name, tensor in tensors.items()}
-            labels = tensors.pop("labels")
-            if not part:  # the last batch of a run may not reach every worker: take part in the sums, add nothing
-                labels.fill_(-100)
-            losses = token_losses(engine(**tensors).logits, labels) / max(1, tokens)
-            engine.backward(losses * accumulation * settings.world)
-            loss += float(losses.detach())
-            engine.step()
-        if ema:
-            ema.after_step(step + 1)
-        loss = _sum_over_workers(loss, settings, engine.device)
-        norm = engine.get_global_grad_norm()
-        if not np.isfinite(loss):
-            raise UserError(
-                f"the loss is not finite at step {step + 1} of {total} (rows {', '.join(row.id[:8] for row in batch[:4])}, ...): "
-                "lower recipe.lr or set recipe.dtype: fp32"
-            )
-        log.append(
-            {
-                "step": step + 1,
-                "loss": loss,
-                "lr": lr,
-                "gradient_norm": None if norm is None else float(norm),
-                "tokens": tokens,
-            }
-        )
-        on_step(step + 1, total, loss)
-    return pa.Table.from_pylist(log, schema=LOG)
+def spoils_base(recipe: Mapping[str, Any], preset: str) -> bool:
+    """Must the next cell load the base anew? Full training changes it, and ZeRO 3 spreads it over the workers for good."""
+    return recipe["method"] == "full" or zero_stage(preset) == 3
 
 
-def held_out_loss(model: Any, tokenizer: Any, rows: Sequence[Row], loss_on: str, settings: Settings) -> float:
+def keeps_checkpoints(recipe: Mapping[str, Any], settings: Settings) -> bool:
+    """Can this cell be written down on the way? Not with moments in 8 bits, whose blocks are bound to how they are sharded,
+    nor with masters on a disk of one machine; such a cell begins again."""
+    return recipe["optim"] == "adamw" and not masters_on_disk(settings.preset)
+
+
+def held_out_loss(model: Any, tokenizer: Any, rows: Sequence[Row], settings: Settings) -> float:
     """Mean loss over the learned tokens of `rows`, nats per token; NaN when there are none. Evaluation mode."""
-    import torch
-
-    pad, size = _pad_id(tokenizer), settings.micro_batch
-    device = next(model.parameters()).device
-    total = 0.0
-    with torch.no_grad():
-        mine = sorted(rows[settings.rank :: settings.world], key=lambda row: -len(row.ids))
-        for start in range(0, len(mine), size):
-            tensors = collate(mine[start : start + size], pad, loss_on)
-            tensors = {name: tensor.to(device) for name, tensor in tensors.items()}
-            labels = tensors.pop("labels")
-            total += float(token_losses(model(**tensors).logits, labels))
-    tokens = sum(learned_tokens(row, loss_on) for row in rows)
-    return _sum_over_workers(total, settings, device) / tokens if tokens else float("nan")
+    return mean_loss(
+        model, rows, pad_id=filler(model, tokenizer), loss_on=settings.recipe["loss_on"], micro_batch=settings.micro_batch,
+        world=settings.world, rank=settings.rank,
+    )  # fmt: skip
 
 
-def _sum_over_workers(value: float, settings: Settings, device: Any) -> float:
-    if settings.world == 1:
-        return value
-    import torch
+def _hold_out(rows: CellRows, settings: Settings) -> tuple[CellRows, list[Row]]:
+    """The rows to train on, and those that choose the best step."""
+    rules = settings.recipe["validation"]
+    if rules is None:
+        return rows, []
+    mix, benign = [*rows.benign, *rows.safety], len(rows.benign)
+    out = set(validation_rows(benign, len(rows.safety), rules["rows"], settings.seed).tolist())
+    kept = [[mix[n] for n in numbers if n not in out] for numbers in (range(benign), range(benign, len(mix)))]
+    return replace(rows, benign=kept[0], safety=kept[1]), [mix[n] for n in sorted(out)]
 
-    tensor = torch.tensor([value], dtype=torch.float64, device=device)
-    torch.distributed.all_reduce(tensor)
-    return float(tensor)
+
+@contextmanager
+def _engine(model: Any, settings: Settings) -> Iterator[Any]:
+    """A DeepSpeed engine around what trains."""
+    import deepspeed
+
+    recipe = settings.recipe
+    trained = [p for p in model.parameters() if p.requires_grad]
+    optimizer = make_optimizer(trained, recipe, trained[0].device)
+    if settings.packing:
+        check_attention(model.config._attn_implementation)
+    if settings.gradient_checkpointing:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
+    engine, *_ = deepspeed.initialize(
+        model=model,
+        optimizer=optimizer,
+        config=deepspeed_config(
+            preset=settings.preset, workers=settings.world, micro_batch=settings.micro_batch,
+            accumulation=settings.accumulation, dtype=recipe["dtype"], clip=recipe["clip"],
+            nvme_path=settings.nvme_path,
+        ),
+        dist_init_required=False,
+    )  # fmt: skip
+    undo_first_step(engine.optimizer)
+    try:
+        yield engine
+    finally:
+        engine.destroy()
+        if settings.gradient_checkpointing:
+            model.gradient_checkpointing_disable()
+            if hasattr(model, "disable_input_require_grads"):
+                model.disable_input_require_grads()  # enabled for adapters, and left on by the line before
 
 
-def _pad_id(tokenizer: Any) -> int:
-    return int(tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id)
+def filler(model: Any, tokenizer: Any) -> int:
+    """The id that fills up micro batches."""
+    return pad_id(tokenizer, find_family(model.config.to_dict()))

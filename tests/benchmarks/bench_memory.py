@@ -105,7 +105,7 @@ def measure(rows: int) -> None:
         overrides = {
             "corpus.source": folder / "corpus", "corpus.format": "beavertails", "corpus.assume_harmful_requests": "true",
             "storage": folder / "runs", "encoder.model": folder / "encoder", "clusters.k": 64, "cluster.max_gpus": 0,
-            "models.0.source": folder / "encoder", "selection.near_duplicates": "ignore", "encoder.batch": 1024,
+            "selection.near_duplicates": "ignore", "encoder.batch": 1024,
             "sweep.strategy": "[random]",
         }  # fmt: skip
         study = load_study(Path("jobs/studies/demo.yaml"), [f"{key}={value}" for key, value in overrides.items()])

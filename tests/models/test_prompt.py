@@ -7,6 +7,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
 from lib.errors import UserError
+from lib.models.family import NONE, Family
 from lib.models.prompt import ALPACA, TEMPLATES, prompt_ids, tokenise_pair, tokenise_pairs
 
 WORDS = ["<s>", "</s>", "<unk>", "user", "bot", ":", "How", "?", "So", ".", "\n"]
@@ -83,6 +84,25 @@ def test_a_long_pair_is_cut_at_the_end_and_says_so(max_tokens: int, kept: int, p
     assert pair.ids == whole.ids[:kept]
     assert (pair.prompt_tokens, pair.cut) == (prompt_tokens, cut)
     assert (pair.ids[-1] == EOS) is not cut
+
+
+def test_a_tokenizers_own_chat_template_wins_over_its_familys() -> None:
+    other = Family(name="made-up", leading_bos=1, chat="{{ bos_token }} bot :")
+    assert words(prompt_ids(tokenizer(adds_bos=True), "chat", "How ?", other)) == ["<s>", "bot", ":"]
+    assert prompt_ids(LLAMA, "chat", "How ?", other) == prompt_ids(LLAMA, "chat", "How ?")
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_a_prompt_without_its_familys_bos_is_refused_whatever_the_template(template: str) -> None:
+    one = Family(name="made-up", leading_bos=1)
+    assert prompt_ids(LLAMA, template, "How ?", one) == prompt_ids(LLAMA, template, "How ?", NONE)
+    with pytest.raises(UserError, match="a prompt begins with 0 <s> where made-up has 1: mend"):
+        prompt_ids(QWEN, template, "How ?", one)
+
+
+def test_a_pair_ends_with_the_id_that_it_is_told_to() -> None:
+    pair = tokenise_pair(LLAMA, "chat", "How ?", "So .", 100, stop=WORDS.index("\n"))
+    assert words(pair.ids)[-2:] == [".", "\n"]
 
 
 def test_many_pairs_are_each_alone() -> None:

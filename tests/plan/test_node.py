@@ -67,8 +67,8 @@ FROZEN = {
     "label": (4, "93ea3fddc3b288342869e5ed5ea30870"),
     "cards": (1, "cd73e72b95f510187aec92da528455e6"),
     "sample": (4, "cbbaf305aa31b8157b28a9613708ec99"),
-    "mix": (1, "9c28f8b7f2e5ad6dac0832fe9777613e"),
-    "train": (2, "6fef7aff133e5f618317ae917b0a8a34"),
+    "mix": (2, "1550e22f8b5a70b643939960db5223e2"),
+    "train": (3, "3cf5d42926915b1861d9a99dd92a7d07"),
     "generate": (1, "319bcf622d6ec75fd4954dd623696a1c"),
     "judge": (1, "f668b635627ee1865e27a004011e6fdf"),
 }

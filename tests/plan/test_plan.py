@@ -102,6 +102,10 @@ def test_every_input_key_of_a_graph_is_in_the_graph(folder: Path) -> None:
         "train.workers=4",
         "train.micro_batch=2",
         "train.deepspeed=zero0",
+        "train.deepspeed=zero3_offload",
+        "train.gradient_checkpointing=true",
+        "train.packing=true",
+        "train.checkpoint_steps=7",
         "train.retries=9",
         "encoder.batch=7",
         "encoder.workers=3",
@@ -192,6 +196,25 @@ def test_what_a_result_depends_on_changes_its_key_and_those_after_it(
     assert changed(folder, done, override) == stages
 
 
+def test_a_family_is_identity_only_where_the_study_names_it(folder: Path, done: dict[str, list[str | None]]) -> None:
+    assert changed(folder, done, "models.0.family=auto") == set()
+    assert changed(folder, done, "models.0.family=none") == {"mix", "generate", "judge"}
+
+
+def test_lora_layers_of_a_named_family_are_those_that_are_written_out(tmp_path: Path) -> None:
+    config = model_folder(tmp_path / "llama") / "config.json"
+    config.write_text('{"model_type": "llama", "vocab_size": 32001}')
+    own = (f"models.0.source={tmp_path / 'llama'}", "models.0.family=llama-2")
+    written = keys(finished(demo(tmp_path, *own))[0])["train"]
+    assert keys(finished(demo(tmp_path, *own, "recipe.lora.targets=null"))[0])["train"] == written
+
+
+def test_a_family_is_held_against_the_model_before_anything_runs(tmp_path: Path) -> None:
+    assert "models.family is llama-3 and the model's config.json says" in refused(tmp_path, "models.0.family=llama-3")
+    assert "name the linear layers" in refused(tmp_path, "recipe.lora.targets=null")
+    assert "name the linear layers" in refused(tmp_path, "recipe.lora.targets=null", "models.0.family=none")
+
+
 def labelled(folder: Path, *overrides: str) -> Node:
     return planned(demo(folder, *overrides)).shared_node("label", "labels")
 
@@ -272,7 +295,7 @@ def test_a_merge_that_rounds_too_much_is_served_in_float32(
     real = makers.made_up_facts
     monkeypatch.setattr(
         makers, "made_up_facts",
-        lambda node, content: real(node, content) | ({"merge_error": error} if node.stage == "train" else {}),
+        lambda node, content: real(node, content) | ({"form": "adapter", "merge_error": error} if node.stage == "train" else {}),
     )  # fmt: skip
     plan, _ = finished(demo(tmp_path, "evaluate.engine.dtype=bf16"))
     dtypes = {cell.strategy: dict(cell.generate["harmful"].identity or {})["dtype"] for cell in plan.cells}

@@ -53,6 +53,27 @@ def test_silence_is_measured_from_the_last_sign_of_life(monkeypatch: Any) -> Non
     assert ask(cells.silent_s()) == 50
     ask(cells.take("g0"))
     now[0] += 5
-    ask(cells.report("a", 1, 2, 0.5))
+    ask(cells.report("a", [{"step": 1, "total": 2, "loss": 0.5}]))
     now[0] += 3
     assert ask(cells.silent_s()) == 3
+
+
+def test_a_trial_gets_every_step_once_and_then_the_end() -> None:
+    async def story() -> list[Any]:
+        cells = queue("a")
+        first = asyncio.create_task(cells.steps("a", 0))
+        await asyncio.sleep(0)
+        assert not first.done(), "there is nothing to tell yet"
+        await cells.report("a", [{"step": n, "total": 3, "loss": 0.5} for n in (1, 2)])
+        second = asyncio.create_task(cells.steps("a", 2))
+        told = [await first]
+        await cells.report("a", [{"step": 3, "total": 3, "loss": 0.4}])
+        told.append(await second)
+        third = asyncio.create_task(cells.steps("a", 3))
+        await asyncio.sleep(0)
+        await cells.finish("g0", "a", {"metrics": {}})
+        return [*told, await third]
+
+    told = asyncio.run(story())
+    assert [[step["step"] for step in steps] for steps, _ in told] == [[1, 2], [3], []]
+    assert [ended for _, ended in told] == [False, False, True]

@@ -17,6 +17,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tests.studies import Run, run_job, start_job, write_study
@@ -154,6 +156,22 @@ def descendants(pid: int) -> Iterator[psutil.Process]:
             continue
 
 
+def wait_for_files(folder: Path, pattern: str, timeout_s: float = 60) -> None:
+    """Until a file is there."""
+    until = time.monotonic() + timeout_s
+    while not list(folder.glob(pattern)):
+        assert time.monotonic() < until, f"no {pattern} in {folder}"
+        time.sleep(0.01)
+
+
+def training_logs(run: Run) -> dict[str, pa.Table]:
+    """Training logs by the key of their cell."""
+    return {
+        path.parent.parent.name: pq.read_table(path)
+        for path in (run.storage / "artifacts" / "train").glob("*/*/training_log.parquet")
+    }
+
+
 def test_killed_worker_engine_and_driver_change_nothing(undisturbed: Run, tiny_llama: Path, tmp_path: Path) -> None:
     """SIGKILL of the train worker and the engine inside one run, of the driver twice; the results are the same."""
     study = write_study(tmp_path / "study.yaml", model=tiny_llama, storage=tmp_path / "runs")
@@ -161,11 +179,13 @@ def test_killed_worker_engine_and_driver_change_nothing(undisturbed: Run, tiny_l
     for stage in STAGES[1 : STAGES.index("train")]:  # what comes before costs time and is not at risk
         shutil.copytree(undisturbed.storage / "artifacts" / stage, shared / stage)
 
-    first = Watched(start_job("sweep", study))
+    first = Watched(start_job("sweep", study, "train.checkpoint_steps=10"))
     first.wait_for(r"train tiny none: done")
     first.wait_for(r"train tiny random-8: started")
+    wait_for_files(tmp_path / "runs" / "checkpoints", "*/step-*")
     first.kill_actor("RayTrainWorker")
     first.wait_for(r"train tiny random-8: started \(try 2\)")
+    first.wait_for(r"train tiny random-8: goes on from step [1-5]0 of 60")
     first.wait_for(r"train tiny random-8: done")
     workers = [p for p in descendants(first.process.pid) if WORKING.search(" ".join(p.cmdline()[:1]))]
     assert workers
@@ -194,3 +214,7 @@ def test_killed_worker_engine_and_driver_change_nothing(undisturbed: Run, tiny_l
     assert killed.tokens() == {key: answers[key] for key in killed.tokens()}
     assert killed.results().equals(undisturbed.results())
     assert not list((tmp_path / "runs").rglob(".owner.json")), "an attempt of a killed process is left behind"
+    assert not list((tmp_path / "runs" / "checkpoints").iterdir()), "a checkpoint outlived its cell"
+    for key, log in training_logs(killed).items():  # of the cell that went on in its middle too: no gap, no repeat
+        assert log.equals(training_logs(undisturbed)[key])
+        assert log["step"].to_pylist() == list(range(1, 61))

@@ -82,7 +82,7 @@ def trained(plan: Plan, lookup: Lookup, sample: Node) -> list[tuple[str, str]]:
         leaked = str(lookup.folder(node.inputs["leakage"])) if "leakage" in node.inputs else ""
         item = {
             "node": 0, "role": identity["role"], "rows": str(lookup.folder(node.inputs["rows"])), "model": "",
-            "folder": "", "template": "chat", "max_tokens": 9, "limit": identity.get("limit") or 0,
+            "folder": "", "template": "chat", "family": "auto", "max_tokens": 9, "limit": identity.get("limit") or 0,
             "holdout": identity.get("holdout") or 0, "leaked": leaked,
         }  # fmt: skip
         tables = [table for table in _rows_of(item) if "train" in table["part"].to_pylist()]

@@ -52,13 +52,17 @@ def test_an_unknown_key_names_itself_the_nearest_match_and_the_choices() -> None
     message = refused("recipe.warmup_step=3")
     assert message == (
         "study: unknown key 'recipe.warmup_step'; did you mean 'warmup_steps'? (allowed here: batch, clip, dtype, ema, "
-        "epochs, lora, loss_on, lr, max_tokens, method, schedule, steps, warmup_steps, weight_decay)"
+        "epochs, lora, loss_on, lr, max_tokens, method, optim, quantize, schedule, steps, validation, "
+        "warmup_steps, weight_decay)"
     )
 
 
 def test_an_unknown_key_inside_a_list_is_told_with_its_index() -> None:
     message = refused("models.0.tempate=chat")
-    assert "unknown key 'models.0.tempate'; did you mean 'template'? (allowed here: name, source, template)" in message
+    assert (
+        "unknown key 'models.0.tempate'; did you mean 'template'? (allowed here: family, name, source, template)"
+        in message
+    )
 
 
 def test_an_unknown_key_is_reported_before_what_its_absence_entails() -> None:
@@ -112,12 +116,53 @@ def test_a_wrong_value_names_the_key_and_what_was_given(override: str, key: str,
             "a smaller learning rate, theta + (1 - decay) u: use lr 3e-05 with",
         ),
         ("recipe.ema={decay: 0.9, evaluate: live}", "a shadow that is not evaluated changes nothing: use ema: null"),
-        ("recipe.ema={decay: 0.9, space: delta}", "recipe.ema.space"),
+        ("recipe.ema={decay: 0.9, space: weights}", "recipe.ema.space"),
+        ("recipe.ema={decay: 0.9, space: delta, every_n_steps: 9}", "every_n_steps is 9: use 10 or more"),
+        (
+            "recipe.ema={decay: 0.9, space: delta, every_n_steps: 10, mode: in_loop}",
+            "use mode: shadow, or space: factors",
+        ),
+        ("recipe.ema={decay: 0.9, rank: 16}", "rank 16 says nothing with space: factors"),
         ("recipe.ema={}", "recipe.ema.decay"),
     ],
 )
 def test_an_average_that_is_none_is_refused_with_what_it_is(override: str, said: str) -> None:
     assert said in refused(override)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["train.deepspeed=zero4"], "train.deepspeed: unknown DeepSpeed preset 'zero4'; did you mean 'zero"),
+        (["train.deepspeed=zero3_ofload"], "unknown DeepSpeed preset 'zero3_ofload'; did you mean 'zero3_offload'?"),
+        (["train.deepspeed=mine.yaml"], "zero3_offload), or a DeepSpeed configuration, PATH.json"),
+        (["train.deepspeed=zero3_nvme"], "train: deepspeed: zero3_nvme needs nvme_path, a folder on a local NVMe disk"),
+        (
+            ["train.nvme_path=/mnt/nvme"],
+            "train: nvme_path is for deepspeed: zero3_nvme alone, and 'zero2' would not read it",
+        ),
+        (["train.deepspeed=a.json", "train.nvme_path=/mnt/nvme"], "zero3_nvme alone, and 'a.json' would not read it"),
+        (["train.checkpoint_steps=0"], "train.checkpoint_steps: "),
+        (["recipe.method=qlora"], "recipe.method: "),
+        (
+            ["recipe.method=full", "recipe.quantize=4bit"],
+            "recipe: quantize: 4bit holds the frozen base of an adapter, and",
+        ),
+        (["recipe.method=full", "recipe.lora.r=4"], "recipe: method: full has no adapter: leave lora out, or use"),
+    ],
+)
+def test_choices_that_contradict_each_other_are_refused_with_the_fix(overrides: list[str], said: str) -> None:
+    assert said in refused(*overrides)
+
+
+def test_every_weight_may_be_trained_and_an_own_deepspeed_file_be_named() -> None:
+    study = parse_study(study_tree(), ["recipe.method=full", "train.deepspeed=ds/mine.json"])
+    assert (study.recipe.method, study.recipe.quantize, study.recipe.optim) == ("full", "none", "adamw")
+    train = study.train
+    assert (train.deepspeed, train.gradient_checkpointing, train.packing, train.checkpoint_steps) == (
+        "ds/mine.json", False, False, 100,
+    )  # fmt: skip
+    assert parse_study(study_tree(), ["train.deepspeed=zero3_nvme", "train.nvme_path=/mnt/nvme"]).train.nvme_path
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from lib.study.recipe import PRESETS
 from lib.study.schema import Study
 from lib.study.sweep import Strategy, Sweep
 
@@ -86,4 +87,4 @@ def test_every_field_of_the_json_schema_has_a_description() -> None:
 def test_the_json_schema_refuses_unknown_keys_and_lists_choices() -> None:
     schema = Study.model_json_schema()
     assert schema["additionalProperties"] is False
-    assert schema["$defs"]["Train"]["properties"]["deepspeed"]["enum"] == ["zero0", "zero1", "zero2"]
+    assert schema["$defs"]["Train"]["properties"]["deepspeed"]["anyOf"][0]["enum"] == list(PRESETS)

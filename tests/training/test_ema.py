@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import os
-import socket
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
-from tests.conftest import ROOT
+from tests.training.cells import distance, loss, train, weights
 
 STEPS = 11
 EMAS: dict[str, dict[str, Any] | None] = {
@@ -23,27 +17,7 @@ EMAS: dict[str, dict[str, Any] | None] = {
     "in_loop": {"decay": 0.6, "every_n_steps": 2, "mode": "in_loop"},
     "in_loop_live": {"decay": 0.6, "every_n_steps": 4, "mode": "in_loop", "evaluate": "live"},
 }
-PRESETS = ("zero0", "zero1", "zero2")
-
-
-def train(job: dict[str, Any], folder: Path, world: int) -> None:
-    """Run a job in `world` processes over gloo."""
-    path = folder / f"job-{world}.json"
-    path.write_text(json.dumps(job))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    env = {**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(world)}
-    env |= {"PYTHONPATH": str(ROOT), "DEEPSPEED_LOG_LEVEL": "warning", "HF_HUB_OFFLINE": "1"}
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-m", "tests.training.worker", str(path)], cwd=ROOT, text=True,
-            env={**env, "RANK": str(rank), "LOCAL_RANK": str(rank)}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        )
-        for rank in range(world)
-    ]  # fmt: skip
-    said = [process.communicate(timeout=240)[0] for process in processes]
-    assert [process.returncode for process in processes] == [0] * world, "\n".join(text[-3000:] for text in said)
+PRESETS = ("zero0", "zero1", "zero2", "zero3")
 
 
 @pytest.fixture(scope="module")
@@ -67,24 +41,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory, tiny_llama: Path) -> Path:
     train({**job, "cells": wanted + alone + coarse}, folder, 1)
     train({**job, "cells": together}, folder, 2)
     return folder
-
-
-def weights(folder: Path, name: str) -> dict[str, np.ndarray]:
-    from safetensors.torch import load_file
-
-    found = load_file(folder / name / "adapter" / "adapter_model.safetensors")
-    return {key: value.float().numpy() for key, value in found.items()}
-
-
-def loss(folder: Path, name: str) -> float:
-    return float(json.loads((folder / name / "result.json").read_text())["holdout_loss"])
-
-
-def distance(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> float:
-    """Relative to the second, over all weights."""
-    assert one.keys() == other.keys()
-    apart = sum(float(((one[key] - other[key]) ** 2).sum()) for key in one)
-    return float((apart / sum(float((value**2).sum()) for value in other.values())) ** 0.5)
 
 
 @pytest.mark.parametrize("name", EMAS)

@@ -1,0 +1,100 @@
+"""What can be watched while a cell trains: Ray metrics for the dashboard, TensorBoard, and steps for trials and the terminal."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from types import TracebackType
+from typing import Any
+
+from lib.training.steps import StepReport
+
+TELL_S = 1.0
+"""Seconds between two messages to the queue."""
+PEAK_TFLOPS = {"H100": 989.0, "H200": 989.0, "A100": 312.0, "L40S": 362.0, "A10G": 70.0, "L4": 121.0, "B200": 2250.0}
+"""Dense bf16 peak of accelerators by a part of their name (data sheets). MFU is not told for others."""
+GAUGES = {
+    "loss": "Training loss, nats per learned token.",
+    "lr": "Learning rate.",
+    "gradient_norm": "Gradient norm before clipping.",
+    "tokens_per_s": "Learned tokens per second, all workers.",
+    "step": "Optimizer steps done.",
+    "memory_gb": "Peak memory of the accelerator, or resident memory of the process on a CPU, GB.",
+    "mfu": "Model FLOPs utilisation of one accelerator (0 to 1).",
+}
+
+
+class Watched:
+    """A cell that rank 0 trains. Use as a context manager."""
+
+    def __init__(self, job: dict[str, Any], config: dict[str, Any], model: Any) -> None:
+        from ray.util.metrics import Gauge
+        from tensorboardX import SummaryWriter
+
+        self.key, self.queue = job["key"], config["queue"]
+        tags = {"study": config["study"], "cell": job["label"]}
+        self.gauges = {}
+        for name, text in GAUGES.items():
+            self.gauges[name] = Gauge(f"ballast_train_{name}", description=text, tag_keys=tuple(tags))
+            self.gauges[name].set_default_tags(tags)
+        self.events = SummaryWriter(job["watched"], flush_secs=10)
+        self.speed = Speed(model, job["recipe"]["method"], config["workers"])
+        self.untold: list[dict[str, Any]] = []
+        self.told_at = 0.0
+
+    def __enter__(self) -> Watched:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._tell()
+        self.events.close()
+
+    def step(self, report: StepReport) -> None:
+        """Tell everybody of a step."""
+        seen = {**asdict(report), **self.speed.of(report)}
+        for name, gauge in self.gauges.items():
+            if seen.get(name) is not None:
+                gauge.set(seen[name])
+                if name != "step":
+                    self.events.add_scalar(name, seen[name], report.step)
+        self.untold.append({name: value for name, value in seen.items() if value is not None})
+        if time.monotonic() - self.told_at > TELL_S:
+            self._tell()
+
+    def say(self, text: str) -> None:
+        """A line for the user."""
+        self.queue.say.remote(self.key, text)
+
+    def _tell(self) -> None:
+        if self.untold:
+            self.queue.report.remote(self.key, self.untold)
+            self.untold, self.told_at = [], time.monotonic()
+
+
+class Speed:
+    """How fast a step was, and how much of the accelerator it used."""
+
+    def __init__(self, model: Any, method: str, workers: int) -> None:
+        import torch
+
+        self.parameters, self.workers = sum(p.numel() for p in model.parameters()), workers
+        self.flops_per_parameter = 6 if method == "full" else 4
+        """Of a token: 2 forward, 2 back to the activations, 2 to the weights, which an adapter's base has none of."""
+        self.peak: float | None = None
+        self.cuda = torch.cuda.is_available()
+        if self.cuda:
+            torch.cuda.reset_peak_memory_stats()
+            name = torch.cuda.get_device_name()
+            self.peak = next((peak for part, peak in PEAK_TFLOPS.items() if part in name), None)
+
+    def of(self, report: StepReport) -> dict[str, float | None]:
+        """`tokens_per_s`, `memory_gb` and `mfu` (None where they are not known)."""
+        import psutil
+        import torch
+
+        memory = torch.cuda.max_memory_allocated() if self.cuda else psutil.Process().memory_info().rss
+        computed = self.flops_per_parameter * self.parameters * report.computed_tokens
+        mfu = None if self.peak is None else computed / report.seconds / (self.peak * 1e12)
+        return {"tokens_per_s": report.tokens / report.seconds, "memory_gb": memory / 1e9, "mfu": mfu}

@@ -1,0 +1,62 @@
+"""Starting the processes of `tests.training.worker`, and reading what they wrote."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tests.conftest import ROOT
+
+
+def train(job: dict[str, Any], folder: Path, world: int) -> None:
+    """Run a job in `world` processes over gloo."""
+    path = folder / f"job-{world}.json"
+    path.write_text(json.dumps(job))
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    env = {**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(world)}
+    env |= {"PYTHONPATH": str(ROOT), "DEEPSPEED_LOG_LEVEL": "warning", "HF_HUB_OFFLINE": "1"}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-m", "tests.training.worker", str(path)], cwd=ROOT, text=True,
+            env={**env, "RANK": str(rank), "LOCAL_RANK": str(rank)}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )
+        for rank in range(world)
+    ]  # fmt: skip
+    said = [process.communicate(timeout=240)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0] * world, "\n".join(text[-3000:] for text in said)
+
+
+def weights(folder: Path, name: str) -> dict[str, np.ndarray]:
+    """The adapter or the model that a cell saved, float32 by parameter."""
+    from safetensors.torch import load_file
+
+    kinds = ("adapter/adapter_model.safetensors", "weights/model.safetensors")
+    found = load_file(next(folder / name / kind for kind in kinds if (folder / name / kind).exists()))
+    return {key: value.float().numpy() for key, value in found.items()}
+
+
+def result(folder: Path, name: str) -> dict[str, Any]:
+    """What a cell told."""
+    found: dict[str, Any] = json.loads((folder / name / "result.json").read_text())
+    return found
+
+
+def loss(folder: Path, name: str) -> float:
+    """A cell's held-out loss."""
+    return float(result(folder, name)["holdout_loss"])
+
+
+def distance(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> float:
+    """Relative to the second, over all weights."""
+    assert one.keys() == other.keys()
+    apart = sum(float(((one[key] - other[key]) ** 2).sum()) for key in one)
+    return float((apart / sum(float((value**2).sum()) for value in other.values())) ** 0.5)
