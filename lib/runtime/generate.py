@@ -119,12 +119,13 @@ class CellEngine(VllmEngine):
         sequences = canary.canary_ids(self.tokenizer)
         numbers = self._log_probabilities(sequences, cell.adapter if cell and self.settings.rows else None)
         others = {"what was loaded before": self.previous} if self.previous and wanted != self.loaded else {}
+        before = {**others, "the base model": self.base}
         self.loaded, self.previous = wanted, numbers
         if cell is None:  # the base was on disk all along; what can go wrong is a swap back to it
             return canary.check(numbers, self.base, others, self.settings.dtype)
         stored = json.loads((cell.folder / "canary.json").read_text())
         coarser = "bf16" if "bf16" in (self.settings.dtype, stored["dtype"]) else "fp32"
-        return canary.check(numbers, stored["own"], {"the base model": stored["base"], **others}, coarser)
+        return canary.check(numbers, stored["own"], {"the base model": stored["base"], **others}, coarser, before)
 
     def _swap(self, cell: Trained | None) -> None:
         """A cell's weights, merged where they are an adapter, or the base's, into the running engine.

@@ -1,4 +1,4 @@
-"""Starting the processes of `tests.training.worker`, and reading what they wrote."""
+"""Starting groups of training processes, and reading what they wrote."""
 
 from __future__ import annotations
 
@@ -15,10 +15,8 @@ import numpy as np
 from tests.conftest import ROOT
 
 
-def train(job: dict[str, Any], folder: Path, world: int) -> None:
-    """Run a job in `world` processes over gloo."""
-    path = folder / f"job-{world}.json"
-    path.write_text(json.dumps(job))
+def run_processes(module: str, job: Path, world: int) -> None:
+    """`python -m MODULE JOB` in `world` processes over gloo, to their end."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -26,13 +24,24 @@ def train(job: dict[str, Any], folder: Path, world: int) -> None:
     env |= {"PYTHONPATH": str(ROOT), "DEEPSPEED_LOG_LEVEL": "warning", "HF_HUB_OFFLINE": "1"}
     processes = [
         subprocess.Popen(
-            [sys.executable, "-m", "tests.training.worker", str(path)], cwd=ROOT, text=True,
+            [sys.executable, "-m", module, str(job)], cwd=ROOT, text=True,
             env={**env, "RANK": str(rank), "LOCAL_RANK": str(rank)}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )
         for rank in range(world)
     ]  # fmt: skip
-    said = [process.communicate(timeout=240)[0] for process in processes]
+    try:
+        said = [process.communicate(timeout=480)[0] for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
     assert [process.returncode for process in processes] == [0] * world, "\n".join(text[-3000:] for text in said)
+
+
+def train(job: dict[str, Any], folder: Path, world: int) -> None:
+    """Run a job of `tests.training.worker` in `world` processes."""
+    path = folder / f"job-{world}.json"
+    path.write_text(json.dumps(job))
+    run_processes("tests.training.worker", path, world)
 
 
 def weights(folder: Path, name: str) -> dict[str, np.ndarray]:

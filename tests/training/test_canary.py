@@ -77,6 +77,20 @@ def test_a_failure_is_told_whatever_else_is_unclear() -> None:
     assert check(moved(OWN, 0.04), OWN, dict(reversed(others.items())), "fp32").status == "failed"
 
 
+def test_a_small_change_that_rounding_hides_is_no_failure_and_a_swap_that_did_nothing_is() -> None:
+    """Seen: trained in bf16, 0.055 from its base there, 0.04 from a float32 engine with the very same weights."""
+    base, here = moved(OWN, 0.055), {"the base model": moved(OWN, 0.021)}
+    result = check(moved(OWN, 0.04), OWN, {"the base model": base}, "bf16", here)
+    assert (result.status, result.reason) == (
+        "inconclusive",
+        "this cell and the base model cannot be told apart in bf16",
+    )
+    stuck = check(here["the base model"], OWN, {"the base model": base}, "bf16", here)
+    assert (stuck.status, stuck.reason) == ("failed", "the engine still has the weights of the base model")
+    same = check(OWN, OWN, {"the base model": OWN}, "bf16", {"the base model": OWN})
+    assert same.status == "inconclusive", "a cell that learned nothing is the base"
+
+
 def test_the_texts_are_fixed_and_cut() -> None:
     def tokenizer(text: str, add_special_tokens: bool) -> dict[str, list[int]]:
         assert add_special_tokens is False

@@ -1,8 +1,4 @@
 import json
-import os
-import socket
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +7,7 @@ import pytest
 from lib.errors import UserError
 from lib.study.recipe import PRESETS, Recipe, Train
 from lib.training.deepspeed_config import check_deepspeed, deepspeed_config, offloads, zero_stage
-from tests.conftest import ROOT
+from tests.training.cells import run_processes
 
 ON_MEMORY = tuple(preset for preset in PRESETS if preset != "zero3_nvme")
 HELD = {
@@ -118,20 +114,7 @@ def stepped(tmp_path_factory: pytest.TempPathFactory, tiny_llama: Path) -> Any:
     cases += [{"preset": write(folder, own), "dtype": "fp32", "name": "own"}]
     job, out = folder / "job.json", folder / "found.json"
     job.write_text(json.dumps({"model": str(tiny_llama), "out": str(out), "cases": cases}))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    env = {**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(world)}
-    env |= {"PYTHONPATH": str(ROOT), "DEEPSPEED_LOG_LEVEL": "warning", "HF_HUB_OFFLINE": "1"}
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-m", "tests.training.preset_worker", str(job)], cwd=ROOT, text=True,
-            env={**env, "RANK": str(rank), "LOCAL_RANK": str(rank)}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        )
-        for rank in range(world)
-    ]  # fmt: skip
-    said = [process.communicate(timeout=240)[0] for process in processes]
-    assert [process.returncode for process in processes] == [0] * world, "\n".join(text[-3000:] for text in said)
+    run_processes("tests.training.preset_worker", job, world)
     return json.loads(out.read_text())
 
 

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +12,7 @@ import pytest
 from lib.errors import UserError
 from lib.training import adapter
 from lib.training.delta import DeltaEma
-from tests.conftest import ROOT
+from tests.training.cells import run_processes
 
 STEPS = 37
 SETTINGS: dict[str, Any] = {
@@ -198,20 +194,7 @@ def under_deepspeed(
     job = folder / "job.json"
     job.write_text(json.dumps({"model": str(tiny_llama), "out": str(folder), "cases": CASES}))
     for world in (1, 2):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        env = {**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(world)}
-        env |= {"PYTHONPATH": str(ROOT), "DEEPSPEED_LOG_LEVEL": "warning", "HF_HUB_OFFLINE": "1"}
-        processes = [
-            subprocess.Popen(
-                [sys.executable, "-m", "tests.training.delta_worker", str(job)], cwd=ROOT, text=True,
-                env={**env, "RANK": str(rank), "LOCAL_RANK": str(rank)}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            )
-            for rank in range(world)
-        ]  # fmt: skip
-        said = [process.communicate(timeout=240)[0] for process in processes]
-        assert [process.returncode for process in processes] == [0] * world, "\n".join(text[-3000:] for text in said)
+        run_processes("tests.training.delta_worker", job, world)
     return {
         (world, rank): json.loads((folder / f"found-{world}-{rank}.json").read_text())
         for world, rank in ((1, 0), (2, 0), (2, 1))
