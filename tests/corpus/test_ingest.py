@@ -40,7 +40,7 @@ def test_a_partition_is_frozen() -> None:
     assert partition_of("40000000" + "0" * 24, 4) == 1
 
 
-@pytest.mark.parametrize(("mib", "partitions"), [(0, 1), (1, 1), (64, 1), (65, 2), (640, 10)])
+@pytest.mark.parametrize(("mib", "partitions"), [(0, 1), (1, 1), (32, 1), (33, 2), (640, 20)])
 def test_a_pool_has_as_many_partitions_as_its_size_needs(mib: int, partitions: int) -> None:
     assert partitions_for(mib << 20) == partitions
 

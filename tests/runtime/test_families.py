@@ -12,7 +12,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from tests.studies import Run, run_job
+from tests.studies import run_job
 from tests.tiny_models import make_model
 
 pytestmark = [pytest.mark.ray, pytest.mark.engine]
@@ -23,10 +23,7 @@ storage: {storage}
 corpus: {{source: "builtin:safety", format: ballast}}
 benign: {{source: "builtin:benign", format: alpaca, limit: 12, holdout: 4}}
 clusters: {{k: 2}}
-models:
-  - {{name: llama, source: {models}/llama, family: llama-3, template: plain}}
-  - {{name: qwen2, source: {models}/qwen2, family: qwen2.5, template: chat}}
-  - {{name: mistral, source: {models}/mistral, family: mistral, template: alpaca}}
+models: [{{name: {name}, source: {models}/{name}, family: {family}, template: {template}}}]
 sweep: {{strategy: [random], budget: [4], recipe.method: [lora, full]}}
 recipe: {{lr: 1e-2, steps: 4, batch: 4, max_tokens: 480, dtype: fp32}}
 train: {{deepspeed: zero3, packing: true}}
@@ -37,38 +34,35 @@ evaluate:
 """
 
 
-@pytest.fixture(scope="module")
-def done(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    folder = tmp_path_factory.mktemp("families")
-    for family in ("llama", "qwen2", "mistral"):
-        make_model(folder / family, family)
-    study = folder / "study.yaml"
-    study.write_text(STUDY.format(models=folder, storage=folder / "runs"))
-    code, output = run_job("sweep", study)
-    assert code == 0, output[-6000:]
-    return Run(study, folder / "runs", output)
+MODELS = [
+    ("qwen2", "qwen2.5", "chat"),
+    pytest.param(("llama", "llama-3", "plain"), marks=pytest.mark.slow),
+    pytest.param(("mistral", "mistral", "alpaca"), marks=pytest.mark.slow),
+]
+"""The one with tied embeddings stands for all in the ordinary tests."""
 
 
-def test_every_cell_was_served_as_it_was_trained(done: Run) -> None:
-    facts = [json.loads(path.read_text()) for path in (done.storage / "artifacts" / "generate").glob("*/manifest.json")]
-    trained = [one["facts"]["canary"] for one in facts if one["identity"]["train"]]
-    assert len(trained) == 6
-    assert [one["status"] for one in trained] == ["passed"] * 6, trained
-
-
-def test_full_training_leaves_a_model_and_an_adapter_its_factors(done: Run) -> None:
-    forms = sorted(path.parent.name for path in (done.storage / "artifacts" / "train").glob("*/*/*/README.md"))
-    assert forms == ["adapter"] * 3 + ["weights"] * 3
-    for path in (done.storage / "artifacts" / "train").glob("*/*/training_log.parquet"):
-        assert pq.read_table(path)["step"].to_pylist() == [1, 2, 3, 4]
-    assert not list((done.storage / "checkpoints").glob("*"))
-
-
-def test_prompts_begin_as_the_family_has_it(done: Run) -> None:
+@pytest.mark.parametrize("model", MODELS, ids=["qwen2", "llama", "mistral"])
+def test_every_cell_is_served_as_it_was_trained(tmp_path: Path, model: tuple[str, str, str]) -> None:
     from lib.models.prompt import load_tokenizer, prompt_ids
 
-    leading = {}
-    for name, template in (("llama", "plain"), ("qwen2", "chat"), ("mistral", "alpaca")):
-        tokenizer = load_tokenizer(Path(done.study).parent / name)
-        leading[name] = prompt_ids(tokenizer, template, "How are you?")[0] == tokenizer.bos_token_id
-    assert leading == {"llama": True, "qwen2": False, "mistral": True}
+    name, family, template = model
+    make_model(tmp_path / name, name)
+    study = tmp_path / "study.yaml"
+    study.write_text(
+        STUDY.format(models=tmp_path, storage=tmp_path / "runs", name=name, family=family, template=template)
+    )
+    code, output = run_job("sweep", study)
+    assert code == 0, output[-6000:]
+
+    artifacts = tmp_path / "runs" / "artifacts"
+    facts = [json.loads(path.read_text()) for path in (artifacts / "generate").glob("*/manifest.json")]
+    trained = [one["facts"]["canary"] for one in facts if one["identity"]["train"]]
+    assert [one["status"] for one in trained] == ["passed"] * 2, trained
+    assert sorted(path.parent.name for path in (artifacts / "train").glob("*/*/*/README.md")) == ["adapter", "weights"]
+    for path in (artifacts / "train").glob("*/*/training_log.parquet"):
+        assert pq.read_table(path)["step"].to_pylist() == [1, 2, 3, 4]
+    assert not list((tmp_path / "runs" / "checkpoints").glob("*"))
+    tokenizer = load_tokenizer(tmp_path / name)
+    begins = prompt_ids(tokenizer, template, "How are you?")[0] == tokenizer.bos_token_id
+    assert begins == (family != "qwen2.5"), "the number of leading BOS is not the family's"
