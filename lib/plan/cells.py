@@ -15,8 +15,9 @@ from lib.plan.lookup import Lookup
 from lib.plan.node import Node, identity_with
 from lib.plan.training import TrainingPlanner, named_family, with_targets
 from lib.store import digest_value
+from lib.study.models import Model
 from lib.study.recipe import Lora, Recipe
-from lib.study.schema import Model, Study
+from lib.study.schema import Study
 
 BF16_MERGE_LIMIT = 0.1
 """Above this relative rounding error a merged cell is not served in bf16."""

@@ -9,8 +9,9 @@ from lib.models.family import FAMILIES, NONE, lora_targets
 from lib.plan.lookup import Lookup
 from lib.plan.node import Node, identity_with
 from lib.plan.pools import PoolPlanner
+from lib.study.models import Model, OfCell
 from lib.study.recipe import Recipe
-from lib.study.schema import Model, OfCell, Study
+from lib.study.schema import Study
 from lib.training.deepspeed_config import check_deepspeed
 
 

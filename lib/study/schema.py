@@ -12,11 +12,12 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
+from lib.study.models import Model
 from lib.study.part import Count, Integer, Name, Part, Positive, as_list
 from lib.study.recipe import Recipe, Train
-from lib.study.sweep import Budget, Strategy, Sweep
+from lib.study.sweep import Sweep
 
 
 class Source(Part):
@@ -199,59 +200,6 @@ class Selection(Part):
     them out of the pool; of those that repeat each other and may be picked, the first by id stays with all its answers."""
     duplicates_above: Cosine = 0.95
     """The cosine from which two instructions are near duplicates."""
-
-
-class Selected(Part):
-    """One selection of safety rows."""
-
-    strategy: Strategy
-    """As under `sweep.strategy`."""
-    budget: Budget
-    """As under `sweep.budget`."""
-    draw: Count = 0
-    """As under `sweep.draw`."""
-
-
-class CellModel(Part):
-    """A model that the study makes first: one fine-tune, merged. To study how safety is forgotten, align a model so."""
-
-    model_config = ConfigDict(populate_by_name=True)
-
-    from_: Annotated[str, Field(alias="from")]
-    """The model source it begins with."""
-    selection: Selected
-    """The safety rows it is trained on."""
-    recipe: Recipe
-    """How. Nothing is taken over from the study's own recipe."""
-    benign: bool = False
-    """Train on the benign rows as well."""
-    seed: Count = 0
-    """Seed of the training."""
-
-
-class OfCell(Part):
-    """A model source that is a cell."""
-
-    cell: CellModel
-    """The cell."""
-
-
-class Model(Part):
-    """A model to fine-tune."""
-
-    name: Name
-    """How the report calls it."""
-    source: Annotated[
-        Annotated[str, Tag("tag-text")] | Annotated[OfCell, Tag("tag-cell")],
-        Discriminator(lambda value: "tag-cell" if isinstance(value, dict | OfCell) else "tag-text"),
-    ]
-    """`package:NAME`, a folder, a hub id with its revision, `org/name@revision`, or a cell made first,
-    `{cell: {from: SOURCE, selection: {strategy, budget}, recipe: {...}}}`."""
-    template: Literal["chat", "alpaca", "plain"] = "chat"
-    """How an instruction becomes a prompt: the tokenizer's chat template, Alpaca's text, or the instruction alone."""
-    family: Literal["auto", "llama-2", "llama-3", "qwen2.5", "mistral", "none"] = "auto"
-    """Decides the default LoRA layers, the number of leading BOS that prompts are held to, and the chat template where the
-    tokenizer has none. `auto` tells it from config.json; any other causal LM is `none` and works by naming its settings."""
 
 
 class Prompts(Part):

@@ -69,3 +69,10 @@ def distance(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> float:
     assert one.keys() == other.keys()
     apart = sum(float(((one[key] - other[key]) ** 2).sum()) for key in one)
     return float((apart / sum(float((value**2).sum()) for value in other.values())) ** 0.5)
+
+
+def assert_equal_training(folder: Path, found: str, wanted: str) -> None:
+    """Two cells ended with the same weights, and with the same held-out loss: a forward pass right after any write-back, so
+    that a model which kept its old weights would differ."""
+    assert distance(weights(folder, found), weights(folder, wanted)) < 1e-3
+    assert abs(loss(folder, found) - loss(folder, wanted)) <= 1e-5

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.training.cells import distance, loss, result, train, weights
+from tests.training.cells import assert_equal_training, distance, result, train, weights
 
 STEPS = 7
 RECIPES: dict[str, dict[str, Any]] = {
@@ -53,18 +53,14 @@ def trained(tmp_path_factory: pytest.TempPathFactory, tiny_llama: Path) -> Path:
 @pytest.mark.parametrize("world", [1, 2])
 @pytest.mark.parametrize("preset", PRESETS)
 def test_it_is_its_definition(trained: Path, preset: str, world: int, name: str) -> None:
-    found, wanted = f"{preset}-{world}-{name}", f"definition-{name}"
-    assert distance(weights(trained, found), weights(trained, wanted)) < 1e-3
-    assert loss(trained, found) == pytest.approx(loss(trained, wanted), abs=1e-5)
+    assert_equal_training(trained, f"{preset}-{world}-{name}", f"definition-{name}")
 
 
 @pytest.mark.parametrize("name", ["lora", "full"])
 @pytest.mark.parametrize("world", [1, 2])
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_how_a_step_is_laid_out_changes_nothing(trained: Path, layout: str, world: int, name: str) -> None:
-    found, wanted = f"zero2-{world}-{name}-{layout}", f"definition-{name}"
-    assert distance(weights(trained, found), weights(trained, wanted)) < 1e-3
-    assert loss(trained, found) == pytest.approx(loss(trained, wanted), abs=1e-5)
+    assert_equal_training(trained, f"zero2-{world}-{name}-{layout}", f"definition-{name}")
 
 
 def test_the_differences_between_recipes_are_far_over_the_tolerance(trained: Path) -> None:
