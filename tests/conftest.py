@@ -12,6 +12,7 @@ import pytest
 from lib.progress import Progress
 from lib.runtime.session import Session
 from lib.study.schema import Cluster
+from lib.training.prepare import extensions_folder
 from tests.tiny_models import make_model
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -22,10 +23,9 @@ DATA = ROOT.parent / "shared" / "data"
 @pytest.fixture(scope="session", autouse=True)
 def own_home() -> Iterator[Path]:
     """A temporary HOME, so that tests leave nothing behind; DeepSpeed's compiled op is kept (building it takes long)."""
-    real = Path.home()
     with tempfile.TemporaryDirectory(prefix="ballast-home-") as home:
         kept = dict(os.environ)
-        os.environ["TORCH_EXTENSIONS_DIR"] = kept.get("TORCH_EXTENSIONS_DIR", str(real / ".cache" / "torch_extensions"))
+        extensions_folder()  # sets where they lie, while this is still the user's own HOME
         os.environ.update({"HOME": home, "HF_HUB_OFFLINE": "1", "RAY_USAGE_STATS_ENABLED": "0"})
         os.environ.pop("RAY_ADDRESS", None)
         yield Path(home)

@@ -16,6 +16,7 @@ from lib.training import adapter
 from lib.training.deepspeed_config import deepspeed_config
 from lib.training.delta import DeltaEma
 from lib.training.masters import gather, masters
+from lib.training.prepare import init_distributed
 
 STEPS, DECAY, EVERY, START = 24, 0.7, 10, 3
 SETTINGS = {"decay": DECAY, "every_n_steps": EVERY, "start_step": START, "mode": "shadow", "evaluate": "ema"}
@@ -71,11 +72,10 @@ def average(model: str, preset: str, dtype: str, world: int, rank: int, n: int |
 
 def main(path: str) -> None:
     """Every case of a job."""
-    import deepspeed
     import torch
 
     torch.set_num_threads(1)
-    deepspeed.init_distributed(dist_backend="gloo", auto_mpi_discovery=False, verbose=False)
+    init_distributed("gloo")
     job, world, rank = json.loads(Path(path).read_text()), int(os.environ["WORLD_SIZE"]), int(os.environ["RANK"])
     found = {
         name: average(job["model"], case["preset"], case["dtype"], world, rank, case["n"])

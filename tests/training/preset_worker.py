@@ -16,6 +16,7 @@ from typing import Any
 from lib.errors import UserError
 from lib.training.deepspeed_config import deepspeed_config
 from lib.training.optimizer import make_optimizer, undo_first_step
+from lib.training.prepare import init_distributed
 
 STEPS = 3
 
@@ -55,11 +56,10 @@ def run_case(model_folder: str, case: Mapping[str, Any], world: int) -> dict[str
 
 def main(path: str) -> None:
     """Every case of a job."""
-    import deepspeed
     import torch
 
     torch.set_num_threads(1)
-    deepspeed.init_distributed(dist_backend="gloo", auto_mpi_discovery=False, verbose=False)
+    init_distributed("gloo")
     job, found = json.loads(Path(path).read_text()), {}
     for case in job["cases"]:
         name = case.get("name", f"{case['preset']}-{case['dtype']}")
