@@ -20,6 +20,8 @@ ENVIRONMENT = {
     "VLLM_CONFIGURE_LOGGING": "0", "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "0",
 }  # fmt: skip
 """What a process that holds an engine needs to be started with."""
+AT_ONCE = 256
+"""Sequences that are answered side by side. On two cores 64 give a tenth fewer tokens per second."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +85,7 @@ class VllmEngine:
         try:
             self.llm = LLM(
                 model or s.model, dtype=DTYPES[s.dtype], max_model_len=s.max_model_tokens, enforce_eager=not s.compile, seed=0,
-                enable_prefix_caching=True, disable_log_stats=True, max_num_seqs=64 if not s.gpu else 256, **extra,
+                enable_prefix_caching=True, disable_log_stats=True, max_num_seqs=AT_ONCE, **extra,
             )  # fmt: skip
         except ValueError as error:
             if "max_model_len" not in str(error):
