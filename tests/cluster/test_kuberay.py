@@ -202,7 +202,22 @@ def test_nobody_gets_in_but_the_operator_and_prometheus() -> None:
     within, *others = policy.spec.ingress
     assert policy.spec.policyTypes == ["Ingress"]
     assert within.from_ == [crd.Peer(podSelector=crd.Selector())]
-    assert [[port.port for port in one.ports] for one in others] == [[ports["dashboard"]], [ports["metrics"]]]
+    assert [[port.port for port in one.ports] for one in others] == [
+        [ports["dashboard"]],
+        [ports["metrics"], ports["as-metrics"]],
+    ]
+
+
+def test_what_prometheus_scrapes_is_there() -> None:
+    from ray.autoscaler._private.constants import AUTOSCALER_METRIC_PORT
+
+    [monitor] = [crd.read(one) for one in documents(KUBERAY / "monitoring.yaml") if one["kind"] == "PodMonitor"]
+    scraped = {endpoint.port for endpoint in monitor.spec.podMetricsEndpoints}
+    for name, pod in pods(spec("rayjob")).items():
+        ports = {port.name: port.containerPort for port in pod.containers[0].ports}
+        assert scraped <= set(ports) if name == "head" else "metrics" in ports
+        assert ports.get("as-metrics", AUTOSCALER_METRIC_PORT) == AUTOSCALER_METRIC_PORT
+        assert ports["metrics"] == int(spec("rayjob").headGroupSpec.rayStartParams["metrics-export-port"])
 
 
 def test_everything_lies_in_one_namespace() -> None:
