@@ -11,7 +11,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from tests.cluster import crd
+from tests.cluster import crd, k8s
 from tests.cluster.files import DOCKERFILES, KUBERAY, documents, pinned, unmarked
 
 FILES = sorted(KUBERAY.glob("*.yaml"))
@@ -31,7 +31,7 @@ def spec(which: str) -> crd.ClusterSpec:
     return clusters()[which]
 
 
-def pods(cluster: crd.ClusterSpec) -> dict[str, crd.PodSpec]:
+def pods(cluster: crd.ClusterSpec) -> dict[str, k8s.PodSpec]:
     workers = {group.groupName: group.template.spec for group in cluster.workerGroupSpecs}
     return {"head": cluster.headGroupSpec.template.spec, **workers}
 
@@ -97,7 +97,7 @@ def test_what_must_not_be_lost_is_on_demand(which: str) -> None:
         assert bool(pod.tolerations) == (name in GPU_GROUPS)
 
 
-def wants_spot(match: crd.Match) -> bool:
+def wants_spot(match: k8s.Match) -> bool:
     label = match.key.rsplit("/", 1)[1]
     return label in ("gke-spot", "capacity-type", "capacityType") and match.operator in ("In", "Exists")
 
@@ -201,7 +201,7 @@ def test_nobody_gets_in_but_the_operator_and_prometheus() -> None:
     ports = {port.name: port.containerPort for port in head.ports}
     within, *others = policy.spec.ingress
     assert policy.spec.policyTypes == ["Ingress"]
-    assert within.from_ == [crd.Peer(podSelector=crd.Selector())]
+    assert within.from_ == [k8s.Peer(podSelector=k8s.Selector())]
     assert [[port.port for port in one.ports] for one in others] == [
         [ports["dashboard"]],
         [ports["metrics"], ports["as-metrics"]],

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lib.study.schema import Cluster
-from tests.cluster import crd
+from tests.cluster import k8s
 from tests.cluster.files import CLUSTER, KUBERAY, documents
 from tests.cluster.metrics import COUNTERS, STATES, exported, of_ray
 from tests.cluster.promql import grouped, selected
@@ -17,7 +17,7 @@ from tests.cluster.promql import grouped, selected
 DASHBOARD: dict[str, Any] = json.loads((CLUSTER / "monitoring" / "grafana.json").read_text())
 PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
 [RULES] = documents(CLUSTER / "monitoring" / "alerts.yaml")
-ALERTS = crd.Rules.model_validate(RULES).groups[0].rules
+ALERTS = k8s.Rules.model_validate(RULES).groups[0].rules
 OURS = exported()
 
 drawn = pytest.mark.parametrize("panel", PANELS, ids=lambda panel: f"{panel['id']} {panel['title']}")
@@ -87,7 +87,7 @@ def test_variables_are_those_that_panels_use() -> None:
 
 
 @alerted
-def test_an_alert_is_of_what_exists(rule: crd.Rule) -> None:
+def test_an_alert_is_of_what_exists(rule: k8s.Rule) -> None:
     assert check(rule.expr) <= set(OURS)
     shown = set(re.findall(r"\$labels\.(\w+)", " ".join(rule.annotations.values())))
     assert shown <= grouped(rule.expr)
