@@ -69,7 +69,7 @@ def embed(session: Session, lookup: Lookup, nodes: list[Node]) -> str:
             workers = min(len(items), nodes[0].task["workers"] or max(1, session.gpus))
             total = sum((lookup.facts(node.inputs["pool"]) or {})["rows"] for node in nodes)
             with tally(session, "embed", total, "rows") as counter, remote_errors():
-                ray.data.from_items(items, override_num_blocks=len(items)).map_batches(
+                made = ray.data.from_items(items, override_num_blocks=len(items)).map_batches(
                     EmbedPart,
                     fn_constructor_kwargs={"encoder": encoder, "settings": settings, "tally": counter},
                     batch_size=1,
@@ -77,7 +77,8 @@ def embed(session: Session, lookup: Lookup, nodes: list[Node]) -> str:
                     compute=ray.data.ActorPoolStrategy(size=workers),
                     num_gpus=1 if session.gpus else 0,
                     num_cpus=1,
-                ).take_all()
+                )
+                session.named_data(made, "embed").take_all()
         for attempt, names in zip(attempts, all_names, strict=True):
             there = [part for part in parts_in(attempt.folder) if part.name in names]
             attempt.files = {part.name for part in there}

@@ -94,7 +94,8 @@ class Observer:
         self.states = {cell.label: self._state(cell, lookup, failed) for cell in plan.cells}
         for cell in plan.cells:
             for (prompts, judge), node in cell.judge.items():
-                self._verdicts[str(node.key)].append((cell.label, prompts, judge))
+                if node.key is not None:
+                    self._verdicts[node.key].append((cell.label, prompts, judge))
         self._write_record(plan, lookup)
         self.refresh()
 

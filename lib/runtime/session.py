@@ -124,6 +124,11 @@ class Session:
         """A name for the dashboard that says whose it is. Actors' names must differ: each is numbered."""
         return f"{self.observer.study or 'ballast'}: {what} #{next(NUMBERS)}"
 
+    def named_data(self, dataset: Any, what: str) -> Any:
+        """A Ray Data set that the dashboard calls by study and stage."""
+        dataset.set_name(f"{self.observer.study or 'ballast'}-{what}")
+        return dataset
+
     def run_tasks(
         self,
         function: Callable[..., Any],
