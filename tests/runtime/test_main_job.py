@@ -95,9 +95,14 @@ def metric(run: Run, name: str, *tags: str) -> dict[tuple[str, ...], float]:
 
 def test_rays_metrics_endpoint_tells_what_the_run_did(undisturbed: Run) -> None:
     assert set(undisturbed.metrics) <= {one.exported for one in METRICS.values()}
-    embedded = [json.loads(path.read_text())["facts"]["rows"]
-                for path in (undisturbed.storage / "artifacts" / "ingest").glob("*/manifest.json")]  # fmt: skip
-    assert metric(undisturbed, "ballast_rows_embedded") == {(): sum(embedded)}
+    artifacts = undisturbed.storage / "artifacts"
+    pools = [
+        json.loads(path.read_text())["identity"]["inputs"]["pool"] for path in artifacts.glob("embed/*/manifest.json")
+    ]
+    rows_of = {
+        pool: json.loads((artifacts / "ingest" / pool / "manifest.json").read_text())["facts"]["rows"] for pool in pools
+    }
+    assert metric(undisturbed, "ballast_rows_embedded") == {(): sum(rows_of.values())}
     trained = sum(sum(log["tokens"].to_pylist()) for log in training_logs(undisturbed).values())
     assert metric(undisturbed, "ballast_tokens_trained") == {(): trained}
     answers = undisturbed.tokens().values()
