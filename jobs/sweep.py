@@ -19,6 +19,7 @@ def work(arguments: Sequence[str]) -> int:
         metavar="NAME",
         help="with --dry-run: the device that hours are given for (cpu, a10g, h100, ...)",
     )
+    options.add_argument("--status", action="store_true", help="print how the study stands, from its storage alone")
     options.add_argument("--gc", action="store_true", help="list what of the storage no study's plan uses any more")
     options.add_argument("--grace", metavar="AGE", help="with --gc: only what is older, e.g. 3d or 12h (default: 7d)")
     options.add_argument("--yes", action="store_true", help="with --gc: free it")
@@ -29,7 +30,16 @@ def work(arguments: Sequence[str]) -> int:
         options.error("--grace and --yes are for --gc")
     if given.gc and given.dry_run:
         options.error("--gc lists and touches nothing unless --yes is given: leave --dry-run out")
+    if given.status and (given.dry_run or given.gc):
+        options.error("--status only looks at what has been run: leave --dry-run and --gc out")
     study = read_study(given)
+    if given.status:
+        from lib.runtime.outputs import study_folder
+        from lib.status.text import status_text
+        from lib.store import Store
+
+        print(status_text(study.name, study_folder(study), Store(study.storage)))
+        return 0
     if given.gc:
         from lib.plan.collect import GRACE, collect
         from lib.study.part import seconds

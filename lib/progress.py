@@ -11,6 +11,7 @@ import shutil
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import TextIO
 
 from lib.board import Board, duration
@@ -31,6 +32,8 @@ class Progress:
         self.live = self.out.isatty() and os.environ.get("TERM") != "dumb"
         """Is there a terminal to keep a board in?"""
         self.board: Board | None = None
+        self.heard: Callable[[str, float, float, str], None] | None = None
+        """Told of each tick that is shown: subject, done, total, unit."""
         self._last = self._redrawn = 0.0
         self._begun: dict[str, tuple[float, float]] = {}
         self._drawn = 0
@@ -54,6 +57,8 @@ class Progress:
         if total > done > first and now > begun:
             left = f", {duration((total - done) * (now - begun) / (done - first))} left"
         self.say(f"{subject}: {done:g} of {total:g} {unit}{left}{f' ({note})' if note else ''}")
+        if self.heard is not None:
+            self.heard(subject, done, total, unit)
 
     def show(self, board: Board | None) -> None:
         """Keep a board under the lines from now on, where there is a terminal; None: no more."""

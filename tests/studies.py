@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
-from dataclasses import dataclass
+import threading
+import urllib.request
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tests.conftest import ROOT
+
+Metrics = dict[str, list[tuple[str, dict[str, str], float]]]
 
 STUDY = """
 name: tiny
@@ -82,6 +87,55 @@ class Head:
         )  # fmt: skip
 
 
+class Scraper(threading.Thread):
+    """Reads Ballast's own metrics from a node of a head while something runs there, as a Prometheus would."""
+
+    SERIES = re.compile(r"(ray_ballast_\w+)\{(.*)\} (\S+)$")
+    NODES = "import json, ray; ray.init(address={!r}, log_to_driver=False); print('nodes:' + json.dumps(ray.nodes()))"
+    OWN = {"study", "cell", "state", "stage", "prompts", "judge"}
+
+    def __init__(self, head: Head, every_s: float = 2.0) -> None:
+        super().__init__(daemon=True)
+        self.head, self.every_s, self.over = head, every_s, threading.Event()
+        self.series: dict[str, dict[str, tuple[str, float]]] = {}
+        """Name -> every series as the endpoint names it -> its kind and latest value."""
+
+    def run(self) -> None:
+        """From the start until `read` is called."""
+        address = f"127.0.0.1:{self.head.env['BALLAST_HEAD_PORT']}"
+        asked = subprocess.run(
+            [sys.executable, "-c", self.NODES.format(address)], env=self.head.env, capture_output=True, check=True
+        )
+        [told] = [line for line in asked.stdout.decode().splitlines() if line.startswith("nodes:")]
+        [node] = json.loads(told.removeprefix("nodes:"))
+        url = f"http://{node['NodeManagerAddress']}:{node['MetricsExportPort']}/metrics"
+        ended = False
+        while not ended:
+            ended = self.over.wait(self.every_s)
+            with urllib.request.urlopen(url, timeout=10) as answer:
+                self._keep(answer.read().decode())
+
+    def _keep(self, text: str) -> None:
+        kinds = dict(re.findall(r"^# TYPE (\S+) (\w+)$", text, flags=re.MULTILINE))
+        for line in text.splitlines():
+            if found := self.SERIES.match(line):
+                name, tags, value = found.groups()
+                self.series.setdefault(name, {})[tags] = (kinds[name], float(value))
+
+    def read(self) -> Metrics:
+        """Everything that was seen, each series at its latest: name -> [(kind, Ballast's own tags, value)]."""
+        self.over.set()
+        self.join(timeout=60)
+        assert not self.is_alive()
+        return {
+            name: [
+                (kind, {tag: value for tag, value in re.findall(r'(\w+)="([^"]*)"', tags) if tag in self.OWN}, number)
+                for tags, (kind, number) in found.items()
+            ]
+            for name, found in self.series.items()
+        }
+
+
 @dataclass
 class Run:
     """A finished run of the tiny study."""
@@ -89,6 +143,8 @@ class Run:
     study: Path
     storage: Path
     output: str
+    metrics: Metrics = field(default_factory=dict)
+    """What the node's metrics endpoint showed of it."""
 
     @property
     def folder(self) -> Path:

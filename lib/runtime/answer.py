@@ -102,6 +102,7 @@ class AnswerJob:
             attempt.files = {"generations.parquet"}
             attempt.facts = {**counts(table), "canary": as_facts(checked)}
             attempt.about = {"family": family.name, **engine.about()}
+        engine.meter.add("ballast_error_rows", attempt.facts["errors"])
         tokens: int = attempt.facts["tokens"]
         return tokens
 

@@ -128,6 +128,7 @@ class CellEngine(VllmEngine):
         """A cell in the engine, checked; with a fresh engine where the first check fails."""
         result = self._try_to_load(cell)
         if isinstance(result, str):
+            self.meter.add("ballast_engine_restarts")
             self._restart()
             result = self._try_to_load(cell)
             if isinstance(result, str):
@@ -197,6 +198,7 @@ class CellEngine(VllmEngine):
                 said_by_beams(output, prompt, self.llm.get_tokenizer())
                 for output, prompt in zip(outputs, ids, strict=True)
             ]
+        self.meter.add("ballast_tokens_generated", sum(len(one.tokens) for one in told))
         answers = iter(told)
         return [[next(answers) for _ in batch.ids] for batch in batches]
 

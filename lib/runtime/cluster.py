@@ -102,7 +102,10 @@ def holding(session: Session, folder: Path, blocks: list[list[Part]], settings: 
     actor = ray.remote(num_cpus=1, num_gpus=1 if session.gpus else 0, runtime_env=environment)(Holder)
     keep = settings["fit_rows"] == "all"  # a fit on a sample goes over the blocks a few times, not once an iteration
     actors = [
-        actor.remote(str(folder), blocks[i::count], settings["metric"], session.threads, keep) for i in range(count)
+        actor.options(name=session.named("vectors to cluster")).remote(
+            str(folder), blocks[i::count], settings["metric"], session.threads, keep
+        )
+        for i in range(count)
     ]
     try:
         with remote_errors():

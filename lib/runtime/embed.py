@@ -24,6 +24,7 @@ from lib.embedding.stored import read_vectors, rows_of, vectors_table
 from lib.embedding.texts import embedded_text, vector_id
 from lib.files import write_table
 from lib.plan import Lookup, Node
+from lib.runtime.metrics import Meter
 from lib.runtime.session import Session, remote_errors
 from lib.runtime.tally import tally
 
@@ -38,7 +39,7 @@ def embed(session: Session, lookup: Lookup, nodes: list[Node]) -> str:
     session.start()
     settings = {
         **dict(nodes[0].task), "threads": None if session.gpus else session.threads,
-        "device": "cuda" if session.gpus else "cpu",
+        "device": "cuda" if session.gpus else "cpu", "study": session.observer.study,
     }  # fmt: skip
     settings |= {name: (nodes[0].identity or {})[name] for name in ("pooling", "dtype", "storage")}
     encoder = str(lookup.folder(nodes[0].inputs["encoder"]))
@@ -68,7 +69,7 @@ def embed(session: Session, lookup: Lookup, nodes: list[Node]) -> str:
             workers = min(len(items), nodes[0].task["workers"] or max(1, session.gpus))
             total = sum((lookup.facts(node.inputs["pool"]) or {})["rows"] for node in nodes)
             with tally(session, "embed", total, "rows") as counter, remote_errors():
-                ray.data.from_items(items, override_num_blocks=len(items)).map_batches(
+                made = ray.data.from_items(items, override_num_blocks=len(items)).map_batches(
                     EmbedPart,
                     fn_constructor_kwargs={"encoder": encoder, "settings": settings, "tally": counter},
                     batch_size=1,
@@ -76,7 +77,8 @@ def embed(session: Session, lookup: Lookup, nodes: list[Node]) -> str:
                     compute=ray.data.ActorPoolStrategy(size=workers),
                     num_gpus=1 if session.gpus else 0,
                     num_cpus=1,
-                ).take_all()
+                )
+                session.named_data(made, "embed").take_all()
         for attempt, names in zip(attempts, all_names, strict=True):
             there = [part for part in parts_in(attempt.folder) if part.name in names]
             attempt.files = {part.name for part in there}
@@ -94,6 +96,7 @@ class EmbedPart:
 
     def __init__(self, encoder: str, settings: dict[str, Any], tally: Any) -> None:
         self.batch, self.storage, self.tally = settings["batch"], settings["storage"], tally
+        self.meter = Meter(settings["study"])
         self.encoder = Encoder(
             encoder,
             pooling=settings["pooling"],
@@ -106,6 +109,10 @@ class EmbedPart:
         for item in batch.to_pylist():
             self._make(item)
         return pa.table({"done": [batch.num_rows]})
+
+    def _count(self, rows: int) -> None:
+        self.tally.add.remote(rows)
+        self.meter.add("ballast_rows_embedded", rows)
 
     def _make(self, item: dict[str, Any]) -> None:
         part, kind = Part(item["count"], item["index"]), item["kind"]
@@ -121,9 +128,9 @@ class EmbedPart:
         for folder in item["reuse"]:
             vectors |= _known(Path(folder), part, unique)
         missing = [one for one in ids if one not in vectors]
-        self.tally.add.remote(rows.num_rows - len(missing))
+        self._count(rows.num_rows - len(missing))
         if missing:
-            encoded = self.encoder.encode([unique[one] for one in missing], self.batch, self.tally.add.remote)
+            encoded = self.encoder.encode([unique[one] for one in missing], self.batch, self._count)
             vectors |= dict(zip(missing, encoded, strict=True))
         made = np.stack([vectors[one] for one in ids])
         write_table(Path(item["folder"]) / part.name, vectors_table(ids, made, self.storage), keep=True)

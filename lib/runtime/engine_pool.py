@@ -49,7 +49,13 @@ def on_engines(
     count = max(1, min(session.gpus // max(1, settings.gpus), len(jobs)))
     progress, deadline_s = session.progress, session.cluster.start_deadline_s
     progress.say(f"{stage}: starting {count} vLLM engine{'s' if count > 1 else ''} ({settings.dtype})")
-    fleet = _Fleet(actor_class, settings, arguments, deadline_s)
+    fleet = _Fleet(
+        actor_class,
+        settings,
+        arguments,
+        deadline_s,
+        lambda: session.named(f"{stage}, engine of {settings.title or 'a model'}"),
+    )
     try:
         for _ in range(count):
             fleet.start()
@@ -78,6 +84,7 @@ def on_engines(
                 if lost[number] > retries:
                     raise
                 progress.say(f"{stage} {name(job)}: engine lost ({error}); starting another (try {lost[number] + 1})")
+                session.observer.engine_lost(f"{stage} {name(job)}", lost[number] + 1)
                 fleet.replace(engine)
                 queue.appendleft((number, job))
                 continue
@@ -91,13 +98,18 @@ class _Fleet:
     """Engines that are starting, idle or at work."""
 
     def __init__(
-        self, actor_class: type[VllmEngine], settings: EngineSettings, arguments: Sequence[Any], deadline_s: int
+        self,
+        actor_class: type[VllmEngine],
+        settings: EngineSettings,
+        arguments: Sequence[Any],
+        deadline_s: int,
+        name: Callable[[], str],
     ) -> None:
         import ray
 
         environment = {"env_vars": settings.environment}
         self._actor: Any = ray.remote(num_cpus=1, num_gpus=settings.gpus, runtime_env=environment)(actor_class)
-        self._arguments, self._deadline_s = (settings, *arguments), deadline_s
+        self._arguments, self._deadline_s, self._name = (settings, *arguments), deadline_s, name
         self._all: list[Any] = []
         self._were_up = 0
         self.starting: dict[Any, tuple[Any, float]] = {}
@@ -105,7 +117,7 @@ class _Fleet:
         self.idle: list[Any] = []
 
     def start(self) -> None:
-        engine = self._actor.remote(*self._arguments)
+        engine = self._actor.options(name=self._name()).remote(*self._arguments)
         self._all.append(engine)
         self.starting[engine.ready.remote()] = (engine, time.monotonic())
 

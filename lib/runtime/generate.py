@@ -49,6 +49,7 @@ def generate(session: Session, lookup: Lookup, cells: Sequence[Cell], study: Any
         settings = EngineSettings(
             model=model, dtype=dtype, rows=rows, max_rank=_vllm_rank(max(ranks, default=8)),
             max_loras=engine.max_loras if rows else 1, gpu=session.gpus > 0, threads=session.threads,
+            study=study.name, title=next(iter(todo.values()))[1][0].inputs["model"].title,
             **engine.model_dump(include=PLACED),
         )  # fmt: skip
         _answer_cells(session, lookup, settings, list(todo.values()), study)
@@ -98,6 +99,7 @@ def _answer_cells(session: Session, lookup: Lookup, settings: EngineSettings, to
                 f", {left} left" if done < len(todo) else ""
             )
             session.progress.say(f"generate {done} of {len(todo)} cells: {told}")
+            session.observer.answered(cell.label, cell.train.key if cell.train else None, said)
 
 
 def _cell_job(lookup: Lookup, cell: Cell, nodes: list[Node], study: Any, run: str, tries: int) -> CellJob:

@@ -21,6 +21,7 @@ from lib.goal.search import SmallestBudget
 from lib.goal.verdict import GoalVerdict, require
 from lib.plan import Lookup, Plan, make_plan
 from lib.progress import Progress
+from lib.runtime.observer import Observer
 from lib.runtime.outputs import study_folder
 from lib.runtime.pipeline import Outcomes, run, unfinished
 from lib.runtime.session import Session
@@ -61,7 +62,7 @@ def search_budgets(study: Study, progress: Progress, finish: Callable[[Plan, Loo
         UserError: a goal that this study cannot measure.
         GoalMissed: a model has no strategy that reaches the goal.
     """
-    with Session(study.cluster, progress) as session:
+    with Session(study.cluster, progress, Observer(study)) as session:
         return _search(study, progress, session, finish)
 
 

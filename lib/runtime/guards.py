@@ -95,7 +95,7 @@ def guard_corpus(session: Session, lookup: Lookup, node: Node, study: Study) -> 
     engine = study.evaluate.engine.model_dump(include={"kv_cache_gb", "gpu_memory", "compile", "stuck_s"})
     settings = EngineSettings(
         model=str(lookup.folder(node.inputs["model"])), gpu=session.gpus > 0, threads=session.threads, **node.task,
-        **engine,
+        **engine, study=study.name, title=node.inputs["model"].title,
     )  # fmt: skip
     with lookup.store.attempt(node.stage, str(node.key), identity, resumable=True) as attempt:
         target = str(attempt.folder)

@@ -89,7 +89,7 @@ def _run(session: Session, nodes: list[Node], folders: list[str]) -> list[dict[s
         partial(_write_partition, folders=folders, counts=counts), batch_format="pyarrow"
     )
     with remote_errors():
-        return list(groups.take_all())
+        return list(session.named_data(groups, "ingest").take_all())
 
 
 def _located(node: Node) -> tuple[list[dict[str, Any]], int]:

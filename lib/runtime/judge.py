@@ -11,9 +11,8 @@ from __future__ import annotations
 import json
 import shutil
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import pyarrow.parquet as pq
 
@@ -58,7 +57,7 @@ def judge_answers(session: Session, lookup: Lookup, nodes: Sequence[Node], study
         book = VerdictBook(
             lookup, judge,
             [entry for entry in answers if not lookup.have(entry[0])],
-            [entry for entry in answers if lookup.have(entry[0])],
+            [entry for entry in answers if lookup.have(entry[0])], told=session.observer.judged,
         )  # fmt: skip
         book.publish()
         if judge.needs:
@@ -132,7 +131,7 @@ def _judged(
     folders = {role: lookup.folder(given) for role, given in node.inputs.items() if role != "generate"}
     if isinstance(judge, Generative):
         yield from on_engines(
-            session, f"judge {text}", JudgeEngine, _engine(session, folders["model"], node.task, study), [judge], chunks,
+            session, f"judge {text}", JudgeEngine, _engine(session, folders["model"], node, study), [judge], chunks,
             retries=study.train.retries, ask=lambda actor, chunk: actor.judge_chunk.remote(chunk, folder),
             name=lambda chunk: f"chunk {chunk.number}",
         )  # fmt: skip
@@ -146,9 +145,9 @@ def _judged(
         worker.stop()
 
 
-def _engine(session: Session, model: Path, task: Mapping[str, Any], study: Study) -> EngineSettings:
+def _engine(session: Session, model: Path, node: Node, study: Study) -> EngineSettings:
     return EngineSettings(
-        model=str(model), gpu=session.gpus > 0, threads=session.threads, dtype=task["dtype"],
-        max_model_tokens=task["max_model_tokens"],
+        model=str(model), gpu=session.gpus > 0, threads=session.threads, dtype=node.task["dtype"],
+        max_model_tokens=node.task["max_model_tokens"], study=study.name, title=node.inputs["model"].title,
         **study.evaluate.engine.model_dump(include={"kv_cache_gb", "gpu_memory", "compile", "stuck_s"}),
     )  # fmt: skip

@@ -68,7 +68,7 @@ class Prepared:
         gpu = self.session.gpus > 0
         environment = {"env_vars": {"OMP_NUM_THREADS": str(self.session.threads)}}
         made: Any = ray.remote(num_cpus=1, num_gpus=int(gpu), runtime_env=environment)(PreparedJudge)
-        self.actor = made.remote(self.judge)
+        self.actor = made.options(name=self.session.named(f"judge {self.name}")).remote(self.judge)
         try:
             with remote_errors():
                 facts: dict[str, Any] = ray.get(self.actor.prepare.remote(dict(self.folders), gpu), timeout=deadline_s)

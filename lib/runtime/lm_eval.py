@@ -61,7 +61,8 @@ class TaskJob:
                 "status": checked.status, "distance": round(checked.distance, 6), "reason": checked.reason,
             }  # fmt: skip
             attempt.about = {"engine": settings.dtype, "rows": settings.rows, "threads": settings.threads}
-        return model.tokens
+        engine.meter.add("ballast_tokens_generated", model.tokens)
+        return int(model.tokens)
 
 
 def task_job(node: Node) -> TaskJob:

@@ -95,7 +95,7 @@ def _on_ray_data(session: Session, items: list[dict[str, Any]]) -> list[dict[str
         .map_groups(_write_tokens, batch_format="pyarrow")
     )
     with remote_errors():
-        return done.take_all()  # type: ignore[no-any-return]
+        return session.named_data(done, "mix").take_all()  # type: ignore[no-any-return]
 
 
 WORK = pa.schema(

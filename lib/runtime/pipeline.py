@@ -17,6 +17,7 @@ from lib.errors import RetriableError, UserError, unknown
 from lib.plan import STAGES, FailedCell, Lookup, Node, Plan, make_plan
 from lib.plan.stored import store_plan
 from lib.progress import Progress
+from lib.runtime.observer import Observer
 from lib.runtime.outputs import write_exports, write_selections
 from lib.runtime.session import Session
 from lib.runtime.trackers import check_trackers
@@ -66,7 +67,11 @@ def run(
     store_plan(plan, lookup.store, ended=False)
     lenient, failed = failed is not None, {} if failed is None else failed
     begun, budget = time.monotonic(), study.sweep.time_budget
-    with nullcontext(session) if session else Session(study.cluster, progress) as open_session:
+    observer = session.observer if session else Observer(study)
+    with (
+        observer.run(until),
+        nullcontext(session) if session else Session(study.cluster, progress, observer) as open_session,
+    ):
         if plan.first and STAGES.index(until) >= STAGES.index("mix"):
             _go_through(study, lookup, open_session, "train", failed, cell=cell, first=True)
             if not lenient or any(node.key in failed for node in make_plan(study, lookup, online=True).first.values()):
@@ -74,6 +79,7 @@ def run(
         open_session.last_start = begun + seconds(budget) if budget else None  # not of models that all cells rest on
         _go_through(study, lookup, open_session, until, failed, cell=cell, chosen=chosen)
         whole = make_plan(study, lookup, online=True)
+        observer.planned(whole, lookup, failed)
     store_plan(whole, lookup.store, ended=not whole.open_budgets and cell is None)
     come = unfinished(whole, failed)
     if finish:
@@ -145,6 +151,7 @@ def _go_through(
     for stage in STAGES[: STAGES.index(until) + 1]:
         plan = make_plan(study, lookup, online=True)
         store_plan(plan, lookup.store, ended=False)
+        session.observer.planned(plan, lookup, failed)
         plan = plan.without(failed)
         plan = plan if chosen is None else plan.only(chosen)
         nodes = plan.nodes(stage)
@@ -163,7 +170,8 @@ def _go_through(
                 missing += [
                     node for node in plan.nodes("utility") if not lookup.have(node)
                 ]  # one engine start for both
-            failed |= run_stage(stage, missing, plan, session, lookup)
+            with session.observer.stage(stage, len(nodes), len(missing)):
+                failed |= run_stage(stage, missing, plan, session, lookup)
             if study.sweep.on_cell_error == "stop":
                 raise_failures(failed, plan.labels)
         elif not first and chosen is None:
@@ -282,6 +290,7 @@ def _train(missing: list[Node], plan: Plan, session: Session, lookup: Lookup) ->
             lookup.store,
             [cell_job(lookup, node, labels[str(node.key)], plan.study) for node in nodes],
             model=lookup.folder(nodes[0].inputs["model"]),
+            title=nodes[0].inputs["model"].title,
             workers=plan.study.train.workers,
             retries=plan.study.train.retries,
             study=plan.study,

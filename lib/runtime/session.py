@@ -7,6 +7,7 @@ to workers but the few variables named here: a runtime environment can be read b
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import time
@@ -17,6 +18,7 @@ from typing import Any
 
 from lib.errors import RetriableError, StorageError, UserError
 from lib.progress import Progress
+from lib.runtime.observer import Observer
 from lib.study.schema import Cluster
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,13 +37,15 @@ QUIET = {
 SHUFFLE_BYTES = 64 << 20
 """Rows that one task of a shuffle puts in order at once. Ray Data's own choice, 1 GiB, is what a worker's memory would grow
 to with the corpus."""
+NUMBERS = itertools.count(1)
 
 
 class Session:
     """A lazily started Ray. Use as a context manager."""
 
-    def __init__(self, cluster: Cluster, progress: Progress) -> None:
-        self.cluster, self.progress = cluster, progress
+    def __init__(self, cluster: Cluster, progress: Progress, observer: Observer | None = None) -> None:
+        self.cluster, self.progress, self.observer = cluster, progress, observer or Observer()
+        progress.heard = self.observer.ticked
         self.started = self._own = False
         self.last_start: float | None = None
         """No new cell is trained after this time of the monotonic clock (None: no limit)."""
@@ -100,6 +104,8 @@ class Session:
                 arguments |= {"address": "local", "num_cpus": cpus, "include_dashboard": True}
                 arguments |= {"runtime_env": {"env_vars": {**QUIET, "PYTHONPATH": str(ROOT)}}}
                 self._own = True
+            if self.observer.study and not inside_job:  # there the submission has said it
+                arguments["job_config"] = ray.job_config.JobConfig(metadata={"study": self.observer.study})
             try:
                 context = ray.init(**arguments)
             except ConnectionError as error:
@@ -112,6 +118,16 @@ class Session:
         context_of_data.print_on_execution_start = False
         logging.getLogger("ray.data").setLevel(logging.CRITICAL + 1)  # it logs a user's mistake as its own traceback
         self.started = True
+        self.observer.refresh()
+
+    def named(self, what: str) -> str:
+        """A name for the dashboard that says whose it is. Actors' names must differ: each is numbered."""
+        return f"{self.observer.study or 'ballast'}: {what} #{next(NUMBERS)}"
+
+    def named_data(self, dataset: Any, what: str) -> Any:
+        """A Ray Data set that the dashboard calls by study and stage."""
+        dataset.set_name(f"{self.observer.study or 'ballast'}-{what}")
+        return dataset
 
     def run_tasks(
         self,
@@ -139,7 +155,13 @@ class Session:
         env = {"env_vars": {"OMP_NUM_THREADS": str(threads)}}
         remote = ray.remote(num_cpus=1, max_retries=3, runtime_env=env)(function)
         sent = [ray.put(one) for one in shared]
-        waiting = [remote.remote(*call, *sent) for call in calls]
+        what = function.__name__.strip("_").replace("_", " ")
+        waiting = [
+            remote.options(name=self.named(f"{what} {call[0]}" if isinstance(call[0], str) else what)).remote(
+                *call, *sent
+            )
+            for call in calls
+        ]
         while waiting:
             ready, waiting = ray.wait(waiting, num_returns=1)
             with remote_errors():

@@ -82,9 +82,20 @@ def safe_name(label: str) -> str:
 
 
 def train_cells(
-    session: Session, store: Store, jobs: Sequence[CellJob], *, model: Path, workers: int, retries: int, study: Study
+    session: Session,
+    store: Store,
+    jobs: Sequence[CellJob],
+    *,
+    model: Path,
+    title: str,
+    workers: int,
+    retries: int,
+    study: Study,
 ) -> dict[str, dict[str, Any]]:
     """Train cells of one base model, dtype and worker shape; artifacts go to the store.
+
+    Args:
+        title: what the dashboard calls the model.
 
     Returns:
         key -> outcome: `{"metrics": ...}`, `{"error": ..., "user": bool}`, or `{"left": why}` where it was not begun.
@@ -93,7 +104,9 @@ def train_cells(
     from ray import tune
 
     session.start()
-    queue: Any = ray.remote(num_cpus=0, max_concurrency=1000)(CellQueue).remote(
+    queue: Any = ray.remote(num_cpus=0, max_concurrency=1000)(CellQueue).options(
+        name=session.named(f"train, queue of {len(jobs)} cells of {title}")
+    ).remote(
         [asdict(job) for job in jobs], retries + 1,
         stop_on_error=study.sweep.on_cell_error == "stop", time_left_s=session.time_left_s,
     )  # fmt: skip
@@ -104,14 +117,23 @@ def train_cells(
     }  # fmt: skip
     runner = ray.remote(num_cpus=0, max_retries=0)(_run_group)
     with store.scratch() as scratch:
-        running = [runner.remote(queue, {**settings, "group": f"g{i}", "scratch": str(scratch)}) for i in range(groups)]
+        running = [
+            runner.options(name=session.named(f"train, worker group g{i} of {title}")).remote(
+                queue, {**settings, "group": f"g{i}", "title": title, "scratch": str(scratch)}
+            )
+            for i in range(groups)
+        ]
         names = {reference: f"g{i}" for i, reference in enumerate(running)}
         watcher = Watcher(session, queue, names, {job.key: job.label for job in jobs})
         watcher.start()
         try:
             tuner = tune.Tuner(
                 tune.with_resources(tune.with_parameters(_trial, queue=queue), {"cpu": 0.001}),
-                param_space={"cell": tune.grid_search([{"key": job.key, "label": job.label} for job in jobs])},
+                param_space={
+                    "cell": tune.grid_search(
+                        [{"key": job.key, "label": job.label, "study": study.name} for job in jobs]
+                    )
+                },
                 tune_config=tune.TuneConfig(
                     max_concurrent_trials=groups + 1,
                     trial_name_creator=_trial_name,
@@ -146,8 +168,9 @@ def groups_for(cells: int, gpus: int, workers: int, at_most: int | None) -> int:
 
 
 def _trial_name(trial: Any) -> str:
+    """Study and cell; it is also a folder's name."""
     cell = trial.config["cell"]
-    return f"{safe_name(cell['label'])}-{cell['key'][:8]}"
+    return f"{safe_name(cell['study'])[:60]}-{safe_name(cell['label'])[:120]}-{cell['key'][:8]}"
 
 
 def _trial(config: dict[str, Any], queue: Any) -> None:
@@ -201,7 +224,9 @@ def _trainer(queue: Any, settings: dict[str, Any]) -> Any:
         torch_config=TorchConfig(backend="nccl" if gpu else "gloo"),
         run_config=RunConfig(
             # Train resumes silently from an equal name and folder: both are new for every group.
-            name=f"group-{settings['group']}-{os.getpid()}-{time.time_ns()}",
+            name=safe_name(
+                f"{settings['study'][:60]}-{settings['title'][:60]}-{settings['group']}-{os.getpid()}-{time.time_ns()}"
+            ),
             storage_path=f"{settings['scratch']}/train",
             failure_config=FailureConfig(max_failures=settings["retries"]),
             worker_runtime_env={"env_vars": environment},

@@ -7,36 +7,25 @@ from dataclasses import asdict
 from types import TracebackType
 from typing import Any
 
+from lib.runtime.metrics import METRICS, Meter
 from lib.training.steps import StepReport
 
 TELL_S = 1.0
 """Seconds between two messages to the queue."""
 PEAK_TFLOPS = {"H100": 989.0, "H200": 989.0, "A100": 312.0, "L40S": 362.0, "A10G": 70.0, "L4": 121.0, "B200": 2250.0}
 """Dense bf16 peak of accelerators by a part of their name (data sheets). MFU is not told for others."""
-GAUGES = {
-    "loss": "Training loss, nats per learned token.",
-    "lr": "Learning rate.",
-    "gradient_norm": "Gradient norm before clipping.",
-    "tokens_per_s": "Learned tokens per second, all workers.",
-    "step": "Optimizer steps done.",
-    "memory_gb": "Peak memory of the accelerator, or resident memory of the process on a CPU, GB.",
-    "mfu": "Model FLOPs utilisation of one accelerator (0 to 1).",
-}
+TRAINING = "ballast_train_"
+GAUGES = [name.removeprefix(TRAINING) for name in METRICS if name.startswith(TRAINING)]
 
 
 class Watched:
     """A cell that rank 0 trains. Use as a context manager."""
 
     def __init__(self, job: dict[str, Any], config: dict[str, Any], model: Any) -> None:
-        from ray.util.metrics import Gauge
         from tensorboardX import SummaryWriter
 
-        self.key, self.queue = job["key"], config["queue"]
-        tags = {"study": config["study"], "cell": job["label"]}
-        self.gauges = {}
-        for name, text in GAUGES.items():
-            self.gauges[name] = Gauge(f"ballast_train_{name}", description=text, tag_keys=tuple(tags))
-            self.gauges[name].set_default_tags(tags)
+        self.key, self.label, self.queue = job["key"], job["label"], config["queue"]
+        self.meter = Meter(config["study"])
         self.events = SummaryWriter(job["watched"], flush_secs=10)
         self.speed = Speed(model, job["recipe"]["method"], config["workers"])
         self.untold: list[dict[str, Any]] = []
@@ -54,9 +43,10 @@ class Watched:
     def step(self, report: StepReport) -> None:
         """Tell everybody of a step."""
         seen = {**asdict(report), **self.speed.of(report)}
-        for name, gauge in self.gauges.items():
+        self.meter.add("ballast_tokens_trained", report.tokens)
+        for name in GAUGES:
             if seen.get(name) is not None:
-                gauge.set(seen[name])
+                self.meter.set(f"{TRAINING}{name}", seen[name], cell=self.label)
                 if name != "step":
                     self.events.add_scalar(name, seen[name], report.step)
         self.untold.append({name: value for name, value in seen.items() if value is not None})

@@ -48,6 +48,7 @@ class Watcher(threading.Thread):
 
     def _show(self, event: dict[str, Any]) -> None:
         progress, label = self.session.progress, self.labels[event["key"]]
+        self._observe(event, label)
         if event["kind"] == "step":
             self.board.step(label, event["done"], event["total"])
             if progress.live:
@@ -70,6 +71,15 @@ class Watcher(threading.Thread):
                 progress.say(
                     f"train {label}: done in {m['wall_s']:.0f} s, held-out benign loss {m['holdout_loss']:.4f}"
                 )
+
+    def _observe(self, event: dict[str, Any], label: str) -> None:
+        observer, key = self.session.observer, event["key"]
+        if event["kind"] == "step":
+            observer.cell_step(key, label, event["done"], event["total"], event["loss"])
+        elif event["kind"] == "start":
+            observer.cell_started(key, label)
+        elif event["kind"] == "end":
+            observer.cell_ended(key, label, event)
 
     def _check_groups(self) -> None:
         """A group that ended leaves its cells to the others; the last one's end is the end of all that have no outcome."""

@@ -7,9 +7,11 @@ verdict, and a judge that never gives one is refused.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
@@ -27,6 +29,7 @@ class VerdictBook:
     Args:
         waiting: the nodes to publish, with their answers.
         done: verdicts that are published already, with their answers.
+        told: called with what is published: node, file of the answers, verdicts, judge, answers without a verdict.
     """
 
     def __init__(
@@ -35,8 +38,10 @@ class VerdictBook:
         judge: Judge,
         waiting: Sequence[tuple[Node, Answers]],
         done: Sequence[tuple[Node, Answers]] = (),
+        *,
+        told: Callable[[Node, Path, pa.Table, Judge, int], None] = lambda *_: None,
     ) -> None:
-        self.lookup, self.judge = lookup, judge
+        self.lookup, self.judge, self.told = lookup, judge, told
         self.found: dict[str, Verdict] = {}
         self.facts: dict[str, Any] = {}
         """What the judge says beside every number it gives (`Judge.prepare`)."""
@@ -108,3 +113,5 @@ class VerdictBook:
                 attempt.facts["model"] = dict(node.inputs["model"].identity or {})
             if self.facts:
                 attempt.facts["prepared"] = self.facts
+        unanswered = table.num_rows - generations["error"].null_count
+        self.told(node, answers.file, table, self.judge, attempt.facts["errors"] - unanswered)

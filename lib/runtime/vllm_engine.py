@@ -12,6 +12,7 @@ from typing import Any
 
 from lib.errors import RetriableError, UserError
 from lib.models.prompt import load_tokenizer
+from lib.runtime.metrics import Meter
 from lib.runtime.watchdog import Watchdog
 
 DTYPES = {"bf16": "bfloat16", "fp32": "float32"}
@@ -44,6 +45,10 @@ class EngineSettings:
     kv_cache_gb: int
     gpu_memory: float
     compile: bool
+    study: str = ""
+    """Whose work its numbers are, for those who watch."""
+    title: str = ""
+    """What the dashboard calls its model."""
 
     @property
     def gpus(self) -> int:
@@ -66,6 +71,7 @@ class VllmEngine:
         self.tokenizer = load_tokenizer(settings.model)
         self.llm: Any = None
         self.watchdog = Watchdog(settings.stuck_s)
+        self.meter = Meter(settings.study)
         self._start()
 
     def ready(self) -> str:
@@ -98,13 +104,14 @@ class VllmEngine:
 
     def _watch_steps(self) -> None:
         """Every step of the engine that gives something counts as progress."""
-        engine, watchdog = self.llm.llm_engine, self.watchdog
+        engine, watchdog, meter = self.llm.llm_engine, self.watchdog, self.meter
         step = engine.step
 
         def watched() -> Any:
             given = step()
             if given:
                 watchdog.moved()
+                meter.progress()
             return given
 
         engine.step = watched

@@ -85,6 +85,22 @@ def rates(
             yield from rows.each(score_name(judge.score, kind), (kind,), scores, bounds=judge.score_range, mean=True)
 
 
+def overall_asr(
+    generations: pa.Table, verdicts: pa.Table, judge: Judge | type[Judge] = Judge
+) -> tuple[float, int] | None:
+    """`asr` over all harmful prompts of a set and its n, as `rates` has them; None where there is none.
+
+    Args:
+        generations: at least the column `kind`, row by row of the same prompts as `verdicts`.
+    """
+    at = np.array([kind == HARMFUL for kind in generations["kind"].to_pylist()], dtype=bool)
+    for name, _, field in _shares(verdicts, judge.tells):
+        said = field[at & ~np.isnan(field)]
+        if name == "asr" and len(said):
+            return float(said.sum()) / len(said), len(said)
+    return None
+
+
 def _shares(verdicts: pa.Table, tells: Collection[str]) -> Iterator[tuple[str, tuple[str, ...], np.ndarray]]:
     """(metric, kinds of prompts, is it so: 1, 0, or NaN where there is no verdict)."""
     refusal, partial, harmful = (_numbers(verdicts, name) for name in ("refusal", "partial", "harmful"))

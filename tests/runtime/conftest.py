@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.studies import Head, Run, write_study
+from tests.studies import Head, Run, Scraper, write_study
 from tests.tiny_models import make_speaker
 
 SPOKEN = "unsafe"
@@ -54,7 +54,9 @@ def undisturbed(head: Head, tmp_path_factory: pytest.TempPathFactory, tiny_llama
     """The tiny study run once from nothing, as a submitted job."""
     folder = tmp_path_factory.mktemp("undisturbed")
     study = write_study(folder / "study.yaml", model=tiny_llama, storage=folder / "runs")
+    scraper = Scraper(head)
+    scraper.start()
     job = head.submit("python", "-m", "jobs.sweep", str(study))
     output = job.stdout + job.stderr
     assert job.returncode == 0, output[-6000:]
-    return Run(study, folder / "runs", output)
+    return Run(study, folder / "runs", output, scraper.read())

@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from lib.runtime.metrics import LAST_PROGRESS, METRICS
 from tests.studies import Run, run_job, start_job, write_study
 
 pytestmark = [pytest.mark.ray, pytest.mark.engine]
@@ -79,6 +80,68 @@ def test_report_and_table_are_written(undisturbed: Run) -> None:
     assert not re.search(r"(src|href)\s*=\s*[\"']?https?:|url\(\s*[\"']?https?:|<script\s", html), "it loads something"
     assert html.count("<script") <= 1, "there is one script, which the page's policy names by its digest"
     assert "report:" in undisturbed.output
+
+
+def metric(run: Run, name: str, *tags: str) -> dict[tuple[str, ...], float]:
+    """Values by tags; of counters the sum, of gauges the largest, over the processes that tell it."""
+    kind, found = METRICS[name].kind, dict[tuple[str, ...], float]()
+    for told, own, value in run.metrics.get(METRICS[name].exported, []):
+        assert told == kind
+        assert own["study"] == "tiny"
+        at = tuple(own[tag] for tag in tags)
+        found[at] = found.get(at, 0) + value if kind == "counter" else max(found.get(at, value), value)
+    return found
+
+
+def test_rays_metrics_endpoint_tells_what_the_run_did(undisturbed: Run) -> None:
+    assert set(undisturbed.metrics) <= {one.exported for one in METRICS.values()}
+    artifacts = undisturbed.storage / "artifacts"
+    pools = [
+        json.loads(path.read_text())["identity"]["inputs"]["pool"] for path in artifacts.glob("embed/*/manifest.json")
+    ]
+    rows_of = {
+        pool: json.loads((artifacts / "ingest" / pool / "manifest.json").read_text())["facts"]["rows"] for pool in pools
+    }
+    assert metric(undisturbed, "ballast_rows_embedded") == {(): sum(rows_of.values())}
+    trained = sum(sum(log["tokens"].to_pylist()) for log in training_logs(undisturbed).values())
+    assert metric(undisturbed, "ballast_tokens_trained") == {(): trained}
+    answers = undisturbed.tokens().values()
+    assert metric(undisturbed, "ballast_tokens_generated") == {(): sum(len(one) for row in answers for one in row)}
+    assert not metric(undisturbed, "ballast_error_rows")
+    assert not metric(undisturbed, "ballast_engine_restarts")
+    assert metric(undisturbed, "ballast_cells", "state") == {
+        ("waiting",): 0, ("running",): 0, ("done",): 4, ("failed",): 0,
+    }  # fmt: skip
+    rows = [row for row in undisturbed.results().to_pylist() if (row["metric"], row["category"]) == ("asr", "")]
+    asr = metric(undisturbed, "ballast_asr", "cell", "prompts", "judge")
+    assert sorted((cell.split()[1].split("-")[0], *rest, value) for (cell, *rest), value in asr.items()) == sorted(
+        (row["strategy"], row["prompts"], row["judge"], row["value"]) for row in rows
+    )
+    seconds = metric(undisturbed, "ballast_stage_seconds", "stage")
+    assert {stage for (stage,) in seconds} == set(STAGES) - {"model"}
+    assert all(value > 0 for value in seconds.values())
+    (last,) = metric(undisturbed, LAST_PROGRESS).values()
+    assert 0 < time.time() - last < 3600
+    assert metric(undisturbed, "ballast_train_step", "cell") == {
+        (f"tiny {cell}",): 60 for cell in ("none", "random-8", "sss_b-8")
+    }
+
+
+def test_the_log_and_the_status_tell_how_it_went(undisturbed: Run) -> None:
+    log = [json.loads(line) for line in (undisturbed.folder / "log.jsonl").read_text().splitlines()]
+    first = [event for event in log if event["run"] == log[0]["run"]]
+    assert [first[0]["event"], first[-1]["event"], first[-1]["outcome"]] == ["run_started", "run_ended", "done"]
+    assert [one["stage"] for one in first if one["event"] == "stage_ended"] == [s for s in STAGES if s != "model"]
+    trained = {one["cell"]: one["key"] for one in first if one["event"] == "cell_trained"}
+    keys = {path.name for path in (undisturbed.storage / "artifacts" / "train").iterdir()}
+    assert set(trained) == {"tiny none", "tiny random-8", "tiny sss_b-8"}
+    assert set(trained.values()) <= keys
+    assert sum(one["event"] == "answers_judged" for one in first) == 4 * 2 * 2
+    code, output = run_job("sweep", undisturbed.study, "--status")
+    assert code == 0, output
+    assert "not running: the last run ended" in output
+    assert "cells: 0 waiting, 0 training, 0 trained, 0 answered, 4 judged, 0 failed (of 4" in output
+    assert "errors: none\ntime left: none, everything is there" in output
 
 
 def test_the_same_command_again_only_reports(undisturbed: Run) -> None:
