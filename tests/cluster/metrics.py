@@ -9,31 +9,16 @@ import re
 from functools import cache
 from pathlib import Path
 
-COUNTERS = {
-    "ballast_rows_embedded": ("study",),
-    "ballast_tokens_trained": ("study",),
-    "ballast_tokens_generated": ("study",),
-    "ballast_error_rows": ("study",),
-    "ballast_engine_restarts": ("study",),
-}
-"""Counters of `lib.runtime`, with their tags."""
-GAUGES = {
-    "ballast_cells": ("study", "state"),
-    "ballast_asr": ("study", "cell", "prompts", "judge"),
-    "ballast_stage_seconds": ("study", "stage"),
-    "ballast_last_progress_timestamp_seconds": ("study",),
-}
-STATES = ("waiting", "running", "done", "failed")
-"""Of `ballast_cells`."""
+from lib.runtime.metrics import METRICS, STATES
+
+__all__ = ["COUNTERS", "STATES", "exported", "of_ray"]
+
+COUNTERS = tuple(one.name for one in METRICS.values() if one.kind == "counter")
 
 
 def exported() -> dict[str, tuple[str, ...]]:
     """Ballast's metrics as Prometheus has them, with their labels."""
-    from lib.runtime.train_metrics import GAUGES as TRAINING
-
-    training = {f"ballast_train_{name}": ("study", "cell") for name in TRAINING}
-    counters = {f"{name}_total": tags for name, tags in COUNTERS.items()}
-    return {f"ray_{name}": tags for name, tags in {**counters, **GAUGES, **training}.items()}
+    return {one.exported: one.tag_keys for one in METRICS.values()}
 
 
 @cache
