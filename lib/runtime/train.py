@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from lib.names import file_name
 from lib.plan import Lookup, Node
 from lib.runtime.cell_queue import CellQueue
 from lib.runtime.outputs import study_folder
@@ -72,13 +73,8 @@ def cell_job(lookup: Lookup, node: Node, label: str, study: Study) -> CellJob:
         with_benign=node.task["benign"],
         placement=dict(node.task["placement"]),
         about=about,
-        watched=str(study_folder(study) / "tensorboard" / f"{safe_name(label)}-{str(node.key)[:8]}"),
+        watched=str(study_folder(study) / "tensorboard" / f"{file_name(label, str(node.key))}-{str(node.key)[:8]}"),
     )
-
-
-def safe_name(label: str) -> str:
-    """A cell's label as part of a path."""
-    return "".join(c if c.isalnum() or c in "-._" else "-" for c in label)
 
 
 def train_cells(
@@ -147,7 +143,7 @@ def groups_for(cells: int, gpus: int, workers: int, at_most: int | None) -> int:
 
 def _trial_name(trial: Any) -> str:
     cell = trial.config["cell"]
-    return f"{safe_name(cell['label'])}-{cell['key'][:8]}"
+    return f"{file_name(cell['label'], cell['key'])}-{cell['key'][:8]}"
 
 
 def _trial(config: dict[str, Any], queue: Any) -> None:
