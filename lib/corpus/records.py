@@ -90,7 +90,7 @@ def _local_errors(name: str) -> Iterator[None]:
     except FileNotFoundError:
         raise UserError(f"{name} does not exist") from None
     except OSError as error:
-        raise UserError(f"{name} cannot be read: {error.strerror or error}") from None
+        raise UserError(f"{name} cannot be read: {' '.join(str(error.strerror or error).split())}") from None
 
 
 def _open(location: str) -> IO[bytes]:
@@ -121,7 +121,7 @@ def _jsonl(lines: IO[str], name: str) -> Iterator[Record]:
         if "\x00" in line:
             raise UserError(f"{name} is not .jsonl: line {number} holds NUL bytes (a binary file?)")
         if line.strip():
-            whole = _is_text(line)
+            whole = is_text(line)
             if not (whole or seen):
                 raise UserError(f"{name} is not .jsonl: it holds {NO_TEXT}")
             seen = True
@@ -141,10 +141,12 @@ def _lines(lines: IO[str]) -> Iterator[str | TooLong]:
         yield TooLong(f"the line has {length} characters, over {MAX_LINE_CHARS}")
 
 
-def _is_text(line: str) -> bool:
-    """Were all bytes of this line UTF-8? (What was not is a lone surrogate, which cannot be encoded again.)"""
+def is_text(value: Any) -> bool:
+    """Can this be written as UTF-8? A lone surrogate cannot: a byte that was no text, or half a character that JSON escapes.
+    What is no string is not asked."""
     try:
-        line.encode()
+        if isinstance(value, str):
+            value.encode()
     except UnicodeEncodeError:
         return False
     return True

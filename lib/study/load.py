@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import difflib
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
@@ -59,14 +60,14 @@ def read_tree(path: str | Path) -> dict[str, Any]:
 def parse_study(tree: dict[str, Any], overrides: Sequence[str] = (), origin: str = "study") -> Study:
     """Type a tree after applying overrides. See `load_study`."""
     tree = expand_short_forms(copy.deepcopy(tree))
-    _refuse_secrets(tree, origin)
+    _check_texts(tree, origin)
     for override in overrides:
         if "=" not in override and override.endswith(FILES):
             tree = lay_over(tree, expand_short_forms(read_tree(override)))
         else:
             apply_override(tree, override)
         tree = expand_short_forms(tree)
-        _refuse_secrets(tree, origin)
+        _check_texts(tree, origin)
     try:
         return Study.model_validate(tree)
     except ValidationError as error:
@@ -152,10 +153,14 @@ def apply_override(tree: Any, override: str) -> None:
             node = node[index]
 
 
-def _refuse_secrets(value: Any, what: str, where: str = "") -> None:
-    """Raises:
-    UserError: a text anywhere in a tree looks like a secret. The message says where, and not which.
+def _check_texts(value: Any, what: str, where: str = "") -> None:
+    """Look at every text of a tree, keys too.
+
+    Raises:
+        UserError: one looks like a secret (the message says where, and not which), or cannot be written as UTF-8.
     """
+    if isinstance(value, str) and re.search("[\ud800-\udfff]", value):
+        raise UserError(f"{what}: {where or 'it'} holds half a character (a lone surrogate): write it as UTF-8")
     if isinstance(value, str) and holds_secret(value):
         raise UserError(
             f"{what}: {where or 'it'} looks like a secret, and a study is recorded and shown: take it out, and set the "
@@ -163,11 +168,11 @@ def _refuse_secrets(value: Any, what: str, where: str = "") -> None:
         )
     if isinstance(value, dict):
         for key, one in value.items():
-            _refuse_secrets(key, what, f"a key of {where}" if where else "a key")
-            _refuse_secrets(one, what, f"{where}.{key}" if where else str(key))
+            _check_texts(key, what, f"a key of {where}" if where else "a key")
+            _check_texts(one, what, f"{where}.{key}" if where else str(key))
     elif isinstance(value, list):
         for number, one in enumerate(value):
-            _refuse_secrets(one, what, f"{where}.{number}" if where else str(number))
+            _check_texts(one, what, f"{where}.{number}" if where else str(number))
 
 
 def _one_line(error: Exception) -> str:
