@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from lib.corpus.sources import source_files
 from lib.corpus.taxonomy import load_taxonomy
 from lib.errors import UserError
+from lib.files import write_text
 from lib.models.source import resolve_model
 from lib.names import LONGEST, file_name, is_inside
 from lib.store import Store
@@ -108,3 +110,24 @@ def test_a_path_that_no_system_has_is_one_line(text: str) -> None:
             read(text)
     with pytest.raises(UserError):
         load_taxonomy(f"{text}.yaml")
+
+
+def test_a_link_that_lies_where_a_file_is_written_is_replaced_and_not_followed(tmp_path: Path) -> None:
+    outside, inside = tmp_path / "outside.txt", tmp_path / "runs" / "report.html"
+    outside.write_text("kept")
+    inside.parent.mkdir()
+    inside.symlink_to(outside)
+    write_text(inside, "new")
+    assert (outside.read_text(), inside.read_text(), inside.is_symlink()) == ("kept", "new", False)
+
+
+def test_an_attempt_that_is_a_link_is_not_swept_through(tmp_path: Path) -> None:
+    store, elsewhere = Store(tmp_path / "runs"), tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / ".owner.json").write_text(json.dumps({"host": socket.gethostname(), "pid": 2**22 + 1}))
+    place = tmp_path / "runs" / "artifacts" / "label" / "k1"
+    place.mkdir(parents=True)
+    (place / "dead").symlink_to(elsewhere)
+    with store.attempt("label", "k1", {}):
+        pass
+    assert (elsewhere / ".owner.json").exists()
