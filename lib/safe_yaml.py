@@ -36,9 +36,9 @@ def read_yaml(text: str) -> Any:
         raise
     except RecursionError:
         raise YAMLError("nested too deeply") from None
-    except (ValueError, OverflowError, KeyError, TypeError, AttributeError) as error:
-        # ruamel lets a few constructor errors through (an impossible date, a huge integer)
-        raise YAMLError(str(error)) from None
+    except Exception as error:
+        # What constructs values lets errors of its own through: of an impossible date, a huge integer, `!!int ''`, `!!bool x`.
+        raise YAMLError(f"a value in it cannot be read ({error})") from None
     _check(tree, "")
     return tree
 

@@ -60,6 +60,9 @@ def test_honest_aliases_and_merges_are_read() -> None:
         ("1: a", "the key '1' of it is no text"),
         ("a: 0x" + "f" * 5000, "a number of more than 64 bits"),
         ("a: " + "9" * 5000, "integer string conversion"),
+        ("a: !!int ''", "a value in it cannot be read"),
+        ("a: !!bool x", "a value in it cannot be read"),
+        ("a: !!timestamp 2001-13-45", "a value in it cannot be read"),
         ("a: 1\n---\nb: 2", "single document"),
     ],
 )
