@@ -9,6 +9,7 @@ file is first read into nodes, in which an alias is a link, and counted as if al
 from __future__ import annotations
 
 import io
+import warnings
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -30,8 +31,12 @@ def read_yaml(text: str) -> Any:
             too deep.
     """
     try:
-        _count(_reader().compose(io.StringIO(text)))
-        tree = _reader().load(io.StringIO(text))
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore"
+            )  # an anchor that is given twice is legal, and would be told past `lib/outgoing`
+            _count(_reader().compose(io.StringIO(text)))
+            tree = _reader().load(io.StringIO(text))
     except YAMLError:
         raise
     except RecursionError:

@@ -72,6 +72,11 @@ def test_what_a_study_has_no_use_for_is_refused(text: str, said: str) -> None:
     assert said in str(error.value)
 
 
+def test_an_anchor_that_is_given_twice_is_no_noise(recwarn: pytest.WarningsRecorder) -> None:
+    assert read_yaml("a: &x 1\nb: &x 2\nc: *x\n") == {"a": 1, "b": 2, "c": 2}
+    assert not recwarn.list
+
+
 def test_an_override_obeys_the_same_rules() -> None:
     tree = read_tree("jobs/studies/demo.yaml")
     for value in ("2001-01-01", "!!binary aGVsbG8=", "&a [*a]"):
