@@ -48,7 +48,8 @@ up() {
     chmod 700 "$STATE"
     "$PYTHON" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])' >"$STATE/agent_port"
     # A token is made on first use and kept where Ray looks for it.
-    [ -f "$HOME/.ray/auth_token" ] || "$RAY" get-auth-token --generate >/dev/null
+    [ -f "$HOME/.ray/auth_token" ] || (umask 077 && "$RAY" get-auth-token --generate >/dev/null)
+    chmod 600 "$HOME/.ray/auth_token"
     # --block keeps one process for the whole head, so that `down` ends exactly what `up` began.
     RAY_TRAIN_V2_ENABLED=1 nohup setsid "$RAY" start --head --block --port "$HEAD_PORT" --num-cpus "$CPUS" \
         --dashboard-host 127.0.0.1 --dashboard-port "$PORT" --dashboard-agent-listen-port "$(cat "$STATE/agent_port")" \

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from lib.cli import parser, read_study, run_job, run_until
+from lib.outgoing import tell
 
 
 def work(arguments: Sequence[str]) -> int:
@@ -21,7 +22,7 @@ def work(arguments: Sequence[str]) -> int:
     from lib.runtime.answer_alone import answer_alone
 
     for name, path in answer_alone(study, given.model, Progress()).items():
-        print(f"{name}: {path}")
+        tell(f"{name}: {path}")
     return 0
 
 

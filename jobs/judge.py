@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lib.cli import parser, read_study, run_job, run_until
+from lib.outgoing import tell
 
 
 def work(arguments: Sequence[str]) -> int:
@@ -27,7 +28,7 @@ def work(arguments: Sequence[str]) -> int:
     from lib.progress import Progress
     from lib.runtime.judge_file import judge_file
 
-    print(judge_file(study, given.answers, Progress(), given.out))
+    tell(judge_file(study, given.answers, Progress(), given.out))
     return 0
 
 

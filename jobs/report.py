@@ -11,6 +11,7 @@ from pathlib import Path
 
 from lib.cli import parser, read_study, run_job
 from lib.errors import UserError
+from lib.outgoing import tell
 from lib.study.load import FILES, read_tree
 
 
@@ -39,7 +40,7 @@ def work(arguments: Sequence[str]) -> int:
                 f"{file}: {len(missing)} results are missing, first {missing[0].stage} {missing[0].title}: run jobs.sweep"
             )
         plans.append((plan, lookup))
-    print(report(*plans[0], arguments) if len(plans) == 1 else merged_report(plans, arguments, given.out))
+    tell(report(*plans[0], arguments) if len(plans) == 1 else merged_report(plans, arguments, given.out))
     return 0
 
 

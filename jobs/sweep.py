@@ -8,6 +8,7 @@ from typing import Any
 
 from lib.cli import parser, read_study, run_job
 from lib.errors import UserError
+from lib.outgoing import tell
 
 
 def work(arguments: Sequence[str]) -> int:
@@ -48,7 +49,7 @@ def work(arguments: Sequence[str]) -> int:
             grace_s = seconds(given.grace or GRACE)
         except ValueError as error:
             options.error(f"--grace: {error}")
-        print(collect(study, grace_s=grace_s, yes=given.yes))
+        tell(collect(study, grace_s=grace_s, yes=given.yes))
         return 0
     if given.dry_run:
         from lib.plan import Lookup, make_plan
@@ -58,14 +59,14 @@ def work(arguments: Sequence[str]) -> int:
 
         accelerator = find_accelerator(given.accelerator, gpus=study.cluster.max_gpus != 0)
         lookup = Lookup(Store(study.storage))
-        print(describe(make_plan(study, lookup), lookup, accelerator))
+        tell(describe(make_plan(study, lookup), lookup, accelerator))
         return 0
     from lib.progress import Progress
     from lib.runtime.outputs import report
     from lib.runtime.pipeline import run
 
     def finish(plan: Any, lookup: Any) -> None:
-        print(report(plan, lookup, arguments))
+        tell(report(plan, lookup, arguments))
 
     if study.goal is None:
         run(study, Progress(), finish=finish)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lib.cli import parser, read_study, run_job
 from lib.errors import UserError
+from lib.outgoing import tell
 
 
 def work(arguments: Sequence[str]) -> int:
@@ -30,10 +31,10 @@ def work(arguments: Sequence[str]) -> int:
     plan, lookup = run(study, Progress(), until="train", cell=given.cell)
     for node in plan.nodes("train"):
         if lookup.have(node):
-            print(f"train {plan.labels[str(node.key)]}: {lookup.folder(node)}")
+            tell(f"train {plan.labels[str(node.key)]}: {lookup.folder(node)}")
     if given.merged:
-        print(write_merged(plan, lookup, given.cell, given.merged))
-    print(f"study folder: {study_folder(study)}")
+        tell(write_merged(plan, lookup, given.cell, given.merged))
+    tell(f"study folder: {study_folder(study)}")
     return 0
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from lib.errors import EXIT_FATAL, EXIT_GOAL, EXIT_OK, EXIT_USER, GoalMissed, RetriableError, UserError
+from lib.outgoing import tell
 from lib.study import Study, load_study
 
 EXIT_INTERRUPTED = 130
@@ -56,16 +59,18 @@ def local_gpus() -> int:
 
 def run_job(work: Callable[[Sequence[str]], int], arguments: Sequence[str] | None = None) -> int:
     """Run a job's work and turn what it raises into an exit code and, for the user's mistakes, one line."""
+    if arguments is None:  # this process is the job's own
+        sys.excepthook = _tell_traceback
     try:
         return work(sys.argv[1:] if arguments is None else arguments)
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        tell(f"error: {error}", sys.stderr)
         return EXIT_USER
     except GoalMissed as miss:
-        print(f"goal missed: {miss}", file=sys.stderr)
+        tell(f"goal missed: {miss}", sys.stderr)
         return EXIT_GOAL
     except RetriableError as error:
-        print(f"failed: {error}\nwhat was finished is kept; the same command goes on from there", file=sys.stderr)
+        tell(f"failed: {error}\nwhat was finished is kept; the same command goes on from there", sys.stderr)
         return EXIT_FATAL
     except BrokenPipeError:  # the reader of our output has seen enough (`| head`)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -73,6 +78,11 @@ def run_job(work: Callable[[Sequence[str]], int], arguments: Sequence[str] | Non
     except KeyboardInterrupt:
         print("\nstopped; what was finished is kept, the same command goes on from there", file=sys.stderr)
         return EXIT_INTERRUPTED
+
+
+def _tell_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """The traceback of our own mistakes, which may quote a URL, a header or an answer, as a terminal may be given it."""
+    tell("".join(traceback.format_exception(kind, error, trace)).rstrip(), sys.stderr)
 
 
 def run_until(
@@ -92,11 +102,11 @@ def run_until(
 
         plan, lookup = run(study, Progress(), until=stage)
         for node in plan.nodes(stage):
-            print(f"{stage} {node.title}: {lookup.folder(node)}")
-        print(f"study folder: {study_folder(study)}")
+            tell(f"{stage} {node.title}: {lookup.folder(node)}")
+        tell(f"study folder: {study_folder(study)}")
         if in_words:
             for node in plan.nodes(stage):
-                print(in_words(lookup.facts(node) or {}))
+                tell(in_words(lookup.facts(node) or {}))
         return EXIT_OK
 
     return work

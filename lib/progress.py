@@ -2,6 +2,7 @@
 
 Lines and not a redrawn screen: the same output serves a terminal, a job log and CI. While cells are trained, a terminal
 shows besides, under the lines, how the sweep stands (`lib/board`); elsewhere the same is told by lines alone.
+What a line says may be of strangers (a file name, the words of an error): `lib/outgoing` has the last look at it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Callable
 from typing import TextIO
 
 from lib.board import Board, duration
+from lib.outgoing import shown
 
 __all__ = ["Progress", "duration"]
 
@@ -43,7 +45,7 @@ class Progress:
         """Print a line with the time since the start."""
         with self._lock:
             self._erase()
-            print(f"[{duration(time.monotonic() - self.started):>5}] {text}", file=self.out, flush=True)
+            print(f"[{duration(time.monotonic() - self.started):>5}] {shown(text)}", file=self.out, flush=True)
             self._draw()
 
     def tick(self, subject: str, done: float, total: float, unit: str, note: str = "") -> None:
@@ -85,7 +87,7 @@ class Progress:
         if self.board is None or not self.live:
             return
         width = shutil.get_terminal_size().columns - 1  # a line that wraps would be two to erase
-        lines = [line[:width] for line in self.board.lines(time.monotonic())]
+        lines = [shown(line)[:width] for line in self.board.lines(time.monotonic())]
         self.out.write("".join(f"{line}\n" for line in lines))
         self.out.flush()
         self._drawn = len(lines)

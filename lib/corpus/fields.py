@@ -100,4 +100,4 @@ def flagged(record: Mapping[str, Any], key: str) -> tuple[str, ...]:
     value = record.get(key)
     if not isinstance(value, dict) or not all(isinstance(on, bool) for on in value.values()):
         raise BadRow(f"{key!r} is no mapping of names to true or false")
-    return tuple(sorted(name for name, on in value.items() if on))
+    return tuple(sorted({name for one, on in value.items() if on and (name := normalise(one))}))

@@ -90,7 +90,7 @@ def _local_errors(name: str) -> Iterator[None]:
     except FileNotFoundError:
         raise UserError(f"{name} does not exist") from None
     except OSError as error:
-        raise UserError(f"{name} cannot be read: {error.strerror or error}") from None
+        raise UserError(f"{name} cannot be read: {' '.join(str(error.strerror or error).split())}") from None
 
 
 def _open(location: str) -> IO[bytes]:
@@ -114,29 +114,45 @@ def _rows(file: IO[bytes], suffix: str, name: str, one_object: bool) -> Iterator
 def _jsonl(lines: IO[str], name: str) -> Iterator[Record]:
     """Bytes that are no UTF-8 are the fault of their line, but in the first one the file is no text at all."""
     seen = False
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(_lines(lines), start=1):
+        if isinstance(line, TooLong):
+            yield f"line {number}", line
+            continue
         if "\x00" in line:
             raise UserError(f"{name} is not .jsonl: line {number} holds NUL bytes (a binary file?)")
         if line.strip():
-            whole = _is_text(line)
+            whole = is_text(line)
             if not (whole or seen):
                 raise UserError(f"{name} is not .jsonl: it holds {NO_TEXT}")
             seen = True
             yield f"line {number}", _parse(line) if whole else BadRow(f"holds {NO_TEXT}")
 
 
-def _is_text(line: str) -> bool:
-    """Were all bytes of this line UTF-8? (What was not is a lone surrogate, which cannot be encoded again.)"""
+def _lines(lines: IO[str]) -> Iterator[str | TooLong]:
+    """Line by line. Of one that is too long only its length is taken: compressed, a file of a few kilobytes holds a line
+    that no memory does."""
+    while line := lines.readline(MAX_LINE_CHARS + 1):
+        length = len(line)
+        if length <= MAX_LINE_CHARS or line.endswith("\n"):
+            yield line
+            continue
+        while not line.endswith("\n") and (line := lines.readline(MAX_LINE_CHARS + 1)):
+            length += len(line)
+        yield TooLong(f"the line has {length} characters, over {MAX_LINE_CHARS}")
+
+
+def is_text(value: Any) -> bool:
+    """Can this be written as UTF-8? A lone surrogate cannot: a byte that was no text, or half a character that JSON escapes.
+    What is no string is not asked."""
     try:
-        line.encode()
+        if isinstance(value, str):
+            value.encode()
     except UnicodeEncodeError:
         return False
     return True
 
 
 def _parse(line: str) -> dict[str, Any] | BadRow:
-    if len(line) > MAX_LINE_CHARS:
-        return TooLong(f"the line has {len(line)} characters, over {MAX_LINE_CHARS}")
     try:
         value = json.loads(line)
     except (ValueError, RecursionError):

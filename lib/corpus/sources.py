@@ -77,13 +77,13 @@ def source_files(source: str) -> list[Path]:
         raise UserError(f"source {source!r}: only a corpus is read over a network, from s3://, gs:// or hub:org/name")
     if not source.strip():
         raise UserError("a source is empty: name a file, a folder, a glob, or builtin:NAME")
-    path = Path(source).expanduser()
     try:
+        path = Path(source).expanduser()
         if path.is_file():
             return [path]
         if path.is_dir():
             return _inside(path, source)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: the home of nobody
         raise UserError(f"source {source!r} cannot be read: {error}") from None
     if glob.has_magic(source):
         matches = sorted(p for p in map(Path, glob.glob(str(path), recursive=True)) if p.is_file())

@@ -24,10 +24,9 @@ from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, ValidationError
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from lib.errors import UserError, unknown
+from lib.safe_yaml import YAMLError, read_yaml
 from lib.study.part import Name, Part
 
 SHIPPED = Path(__file__).parent / "taxonomies"
@@ -107,7 +106,7 @@ def load_taxonomy(name_or_path: str) -> Taxonomy:
         return _shipped(shipped[name_or_path])
     if not name_or_path.lower().endswith((".yaml", ".yml")):
         raise unknown("taxonomy (or path of a .yaml file)", name_or_path, shipped)
-    return _load(Path(name_or_path).expanduser())
+    return _load(Path(name_or_path))
 
 
 @lru_cache
@@ -116,13 +115,11 @@ def _shipped(path: Path) -> Taxonomy:
 
 
 def _load(path: Path) -> Taxonomy:
-    reader = YAML(typ="safe", pure=True)
-    reader.version = (1, 2)
     try:
-        tree = reader.load(path.read_text("utf-8"))
+        tree = read_yaml(path.expanduser().read_text("utf-8"))
     except FileNotFoundError:
         raise UserError(f"taxonomy {path} does not exist") from None
-    except (OSError, UnicodeDecodeError, YAMLError) as error:
+    except (OSError, ValueError, RuntimeError, YAMLError) as error:  # RuntimeError: the home of nobody
         raise UserError(f"taxonomy {path} cannot be read: {' '.join(str(error).split())[:300]}") from None
     try:
         file = _File.model_validate(tree)

@@ -52,8 +52,8 @@ class Encoder:
         self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         try:
             model = SentenceTransformer(
-                folder, device=self.device, local_files_only=True,
-                model_kwargs={"dtype": getattr(torch, DTYPES[dtype])},
+                folder, device=self.device, local_files_only=True, trust_remote_code=False,
+                model_kwargs={"dtype": getattr(torch, DTYPES[dtype]), "use_safetensors": True},
             )  # fmt: skip
         except (OSError, ValueError, KeyError) as error:
             reason = (str(error).splitlines() or [""])[0]

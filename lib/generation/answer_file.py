@@ -12,7 +12,8 @@ from typing import Any
 import pyarrow as pa
 
 from lib.corpus.fields import text_of
-from lib.corpus.records import BadRow, records
+from lib.corpus.records import BadRow, is_text, records
+from lib.corpus.text import normalise
 from lib.errors import UserError
 from lib.generation.answers import GENERATIONS
 from lib.generation.prompts import KINDS, PLAIN
@@ -45,7 +46,10 @@ def _row(number: int, record: dict[str, Any]) -> dict[str, Any]:
     answer, kind = record["answer"], record.get("kind") or PLAIN
     if answer is not None and not isinstance(answer, str):
         raise BadRow(f"'answer' is no text but {str(answer)[:40]!r}")
-    if kind not in KINDS:
+    for key in ("prompt", "answer"):
+        if not is_text(record.get(key)):
+            raise BadRow(f"{key!r} holds half a character (a lone surrogate): write the file again as UTF-8")
+    if not isinstance(kind, str) or kind not in KINDS:
         raise BadRow(f"'kind' is {str(kind)[:40]!r}: one of {', '.join(KINDS)}")
     return {
         "number": number,
@@ -65,4 +69,4 @@ def _categories(given: Any) -> list[str]:
     names = given.split(";") if isinstance(given, str) else given or []
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise BadRow("'categories' is no list of names")
-    return sorted({name.strip() for name in names if name.strip()})
+    return sorted({name for one in names if (name := normalise(one))})

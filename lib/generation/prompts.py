@@ -160,7 +160,7 @@ def _read(form: PromptFormat, places: Places) -> Iterator[Prompt]:
                 prompt = form.prompt(whole)
             except BadRow as reason:
                 raise UserError(f"{location}, {place}: {reason}") from None
-            yield Prompt(normalise(prompt.text), prompt.kind, tuple(sorted(prompt.categories)))
+            yield Prompt(normalise(prompt.text), prompt.kind, tuple(sorted(map(normalise, prompt.categories))))
 
 
 def _check_columns(form: PromptFormat, record: dict[str, Any]) -> None:

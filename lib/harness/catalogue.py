@@ -8,6 +8,7 @@ harness' own factory; a test holds the two against each other.
 
 from __future__ import annotations
 
+import ast
 import importlib.metadata
 import importlib.util
 import re
@@ -157,6 +158,27 @@ class _Catalogue:
 
     def _note(self, path: Path) -> None:
         self.folders.add(path.parent.relative_to(self.root).as_posix())
+
+
+EVALUATING = {"eval", "exec", "parse_expr", "sympify"}
+"""Functions that run a text as Python. SymPy's two do: they rewrite it a little and call `eval`."""
+
+
+def evaluating_file(entry: Entry) -> str | None:
+    """The file, below the harness' task folder, in which the code beside a task runs some text as Python; None: there is none.
+
+    Tasks whose scoring does that to an answer should say so (`unsafe_code`), and not all of them do.
+    """
+    root = task_folder()
+    for folder in entry.folders:
+        for path in sorted((root / folder).glob("*.py")):
+            for node in ast.walk(ast.parse(path.read_bytes())):
+                called = node.func if isinstance(node, ast.Call) else None
+                plain = called.id if isinstance(called, ast.Name) else None
+                inner = called.attr if isinstance(called, ast.Attribute) else None
+                if plain in EVALUATING or inner in EVALUATING - {"eval", "exec"}:
+                    return path.relative_to(root).as_posix()
+    return None
 
 
 def unknown_task(name: str) -> UserError:

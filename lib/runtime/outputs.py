@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from lib.errors import UserError, unknown
 from lib.export.mixes import json_line, texts_of, write_mixes
 from lib.files import storage_errors, write_lines, write_table, write_text
+from lib.names import file_name
 from lib.plan import Lookup, Node, Plan
 from lib.study.schema import Study
 from lib.training.benign import benign_rows
@@ -48,8 +49,7 @@ def write_selections(plan: Plan, lookup: Lookup) -> None:
 
 def _file_name(node: Node) -> str:
     """A selection's title as part of a path; what an axis holds can be long, and hold anything."""
-    name = "".join(c if c.isalnum() or c in "-._=" else "-" for c in node.title)
-    return name if len(name) <= 120 else f"{name[:100]}-{str(node.key)[:12]}"
+    return file_name(node.title, str(node.key), also="=")
 
 
 def write_exports(plan: Plan, lookup: Lookup) -> str:

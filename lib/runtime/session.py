@@ -3,6 +3,9 @@
 Where RAY_ADDRESS is set (inside a Ray job it always is) that cluster is used; else a local one is started, with at least
 four logical CPUs, since a trial, a group and an engine each need a place. Nothing of this process's environment is sent
 to workers but the few variables named here: a runtime environment can be read by anybody who sees the dashboard.
+
+Whoever can talk to a Ray can run code on it. A Ray that is started here asks for a token, as Ray does by itself unless
+RAY_AUTH_MODE says otherwise, and shows its dashboard to this machine alone; one that asks for none is called so.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,8 @@ from lib.runtime.observer import Observer
 from lib.study.schema import Cluster
 
 ROOT = Path(__file__).resolve().parents[2]
+LOOPBACK = "127.0.0.1"
+NO_TOKEN = "this Ray asks for no token, so whoever reaches it can run code on it: start it with RAY_AUTH_MODE=token"
 MIN_CPUS = 4
 SMALL_ROWS = 20_000
 """Up to this many rows, work of NumPy and FAISS is done by the driver itself: about a second, and a worker takes three."""
@@ -101,7 +106,8 @@ class Session:
                 arguments |= {"address": address, "runtime_env": {**environment, "env_vars": QUIET}}
             else:
                 cpus = max(MIN_CPUS, os.cpu_count() or 1) if self.cluster.cpus == "auto" else self.cluster.cpus
-                arguments |= {"address": "local", "num_cpus": cpus, "include_dashboard": True}
+                arguments |= {"address": "local", "num_cpus": cpus}
+                arguments |= {"include_dashboard": True, "dashboard_host": LOOPBACK}
                 arguments |= {"runtime_env": {"env_vars": {**QUIET, "PYTHONPATH": str(ROOT)}}}
                 self._own = True
             if self.observer.study and not inside_job:  # there the submission has said it
@@ -112,6 +118,9 @@ class Session:
                 raise UserError(f"no Ray cluster at {address}: {error}; unset RAY_ADDRESS to run here") from None
             where = f"http://{context.dashboard_url}" if context.dashboard_url else "none"
             self.progress.say(f"Ray {'at ' + address if address else 'started here'}; dashboard {where}")
+            _lock_token()
+            if os.environ.get("RAY_AUTH_MODE", "").lower() != "token":
+                self.progress.say(NO_TOKEN)
         context_of_data = ray.data.DataContext.get_current()
         context_of_data.shuffle_input_batch_bytes = SHUFFLE_BYTES
         context_of_data.enable_progress_bars = False
@@ -166,6 +175,14 @@ class Session:
             ready, waiting = ray.wait(waiting, num_returns=1)
             with remote_errors():
                 yield ray.get(ready[0])
+
+
+def _lock_token() -> None:
+    """Ray writes the token of a cluster for all users of the machine to read: only its owner is to."""
+    path = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
+    with suppress(OSError):  # none was written, or it is mounted read-only by who looks after it
+        if path.stat().st_mode & 0o077 and path.stat().st_uid == os.getuid():
+            path.chmod(0o600)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from lib.names import file_name
 from lib.plan import Lookup, Node
 from lib.runtime.cell_queue import CellQueue
 from lib.runtime.outputs import study_folder
@@ -72,13 +73,8 @@ def cell_job(lookup: Lookup, node: Node, label: str, study: Study) -> CellJob:
         with_benign=node.task["benign"],
         placement=dict(node.task["placement"]),
         about=about,
-        watched=str(study_folder(study) / "tensorboard" / f"{safe_name(label)}-{str(node.key)[:8]}"),
+        watched=str(study_folder(study) / "tensorboard" / f"{file_name(label, str(node.key))}-{str(node.key)[:8]}"),
     )
-
-
-def safe_name(label: str) -> str:
-    """A cell's label as part of a path."""
-    return "".join(c if c.isalnum() or c in "-._" else "-" for c in label)
 
 
 def train_cells(
@@ -170,7 +166,8 @@ def groups_for(cells: int, gpus: int, workers: int, at_most: int | None) -> int:
 def _trial_name(trial: Any) -> str:
     """Study and cell; it is also a folder's name."""
     cell = trial.config["cell"]
-    return f"{safe_name(cell['study'])[:60]}-{safe_name(cell['label'])[:120]}-{cell['key'][:8]}"
+    name = file_name(f"{cell['study']}-{cell['label']}", cell["key"])
+    return f"{name}-{cell['key'][:8]}"
 
 
 def _trial(config: dict[str, Any], queue: Any) -> None:
@@ -214,6 +211,7 @@ def _trainer(queue: Any, settings: dict[str, Any]) -> Any:
     from ray.train.torch import TorchConfig, TorchTrainer
 
     gpu = settings["gpu"]
+    group = file_name(f"{settings['study']}-{settings['title']}-{settings['group']}", settings["group"])
     environment = {} if gpu else {"OMP_NUM_THREADS": str(settings["threads"])}
     return TorchTrainer(
         work,
@@ -224,9 +222,7 @@ def _trainer(queue: Any, settings: dict[str, Any]) -> Any:
         torch_config=TorchConfig(backend="nccl" if gpu else "gloo"),
         run_config=RunConfig(
             # Train resumes silently from an equal name and folder: both are new for every group.
-            name=safe_name(
-                f"{settings['study'][:60]}-{settings['title'][:60]}-{settings['group']}-{os.getpid()}-{time.time_ns()}"
-            ),
+            name=f"{group}-{os.getpid()}-{time.time_ns()}",
             storage_path=f"{settings['scratch']}/train",
             failure_config=FailureConfig(max_failures=settings["retries"]),
             worker_runtime_env={"env_vars": environment},

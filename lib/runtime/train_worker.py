@@ -108,8 +108,9 @@ class Base:
             quantized = quantization_config(recipe)
             extra = {} if quantized is None else {"quantization_config": quantized, "device_map": {"": self.device}}
             model = AutoModelForCausalLM.from_pretrained(
-                self.folder, dtype=kind, local_files_only=True, attn_implementation=ATTENTION[self.device.type], **extra
-            )
+                self.folder, dtype=kind, local_files_only=True, trust_remote_code=False, use_safetensors=True,
+                attn_implementation=ATTENTION[self.device.type], **extra,
+            )  # fmt: skip
             self._model, self._form = model if quantized else model.to(self.device), form
         return self._model
 

@@ -91,7 +91,8 @@ class VllmEngine:
         try:
             self.llm = LLM(
                 model or s.model, dtype=DTYPES[s.dtype], max_model_len=s.max_model_tokens, enforce_eager=not s.compile, seed=0,
-                enable_prefix_caching=True, disable_log_stats=True, max_num_seqs=AT_ONCE, **extra,
+                enable_prefix_caching=True, disable_log_stats=True, trust_remote_code=False, load_format="safetensors",
+                max_num_seqs=AT_ONCE, **extra,
             )  # fmt: skip
         except ValueError as error:
             if "max_model_len" not in str(error):

@@ -29,6 +29,7 @@ from typing import Any
 
 from lib.errors import UserError
 from lib.files import storage_errors, sync
+from lib.names import is_inside
 from lib.store.digest import digest_file
 
 MANIFEST = "manifest.json"
@@ -84,6 +85,8 @@ class Store:
         try:
             manifest = json.loads((place / MANIFEST).read_text())
             folder = place / manifest["attempt"]
+            if not all(map(is_inside, (manifest["attempt"], *manifest["files"]))):
+                return None
             for name, entry in manifest["files"].items():
                 path = folder / name
                 if path.stat().st_size != entry["bytes"] or (verify and digest_file(path) != entry["sha256"]):

@@ -2,26 +2,28 @@
 
 YAML 1.2 matters: with 1.1 rules `1e-3` is a string and `no` is false. Overrides (`recipe.lr=1e-4`,
 `models.0.source=/models/x`) are applied to the file's tree before it is typed, so they obey the same rules as the file.
+
+All of a study is recorded in manifests and reports and stands on dashboards: what has the form of a secret is refused here.
 """
 
 from __future__ import annotations
 
 import copy
 import difflib
-import io
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from lib.errors import UserError
+from lib.outgoing import holds_secret
+from lib.safe_yaml import MAX_DEPTH, YAMLError, read_yaml
 from lib.study.part import lay_over
 from lib.study.schema import Source, Study
 
-MAX_STUDY_BYTES = 1_000_000
+MAX_STUDY_BYTES = 200_000
 
 
 def load_study(path: str | Path, overrides: Sequence[str] = ()) -> Study:
@@ -45,7 +47,7 @@ def read_tree(path: str | Path) -> dict[str, Any]:
     if len(raw) > MAX_STUDY_BYTES:
         raise UserError(f"study {path} has {len(raw)} bytes: a study is a small YAML file")
     try:
-        tree = _yaml(raw.decode("utf-8"))
+        tree = read_yaml(raw.decode("utf-8"))
     except UnicodeDecodeError:
         raise UserError(f"study {path} is not text (UTF-8): give a YAML file") from None
     except YAMLError as error:
@@ -58,12 +60,14 @@ def read_tree(path: str | Path) -> dict[str, Any]:
 def parse_study(tree: dict[str, Any], overrides: Sequence[str] = (), origin: str = "study") -> Study:
     """Type a tree after applying overrides. See `load_study`."""
     tree = expand_short_forms(copy.deepcopy(tree))
+    _check_texts(tree, origin)
     for override in overrides:
         if "=" not in override and override.endswith(FILES):
             tree = lay_over(tree, expand_short_forms(read_tree(override)))
         else:
             apply_override(tree, override)
         tree = expand_short_forms(tree)
+        _check_texts(tree, origin)
     try:
         return Study.model_validate(tree)
     except ValidationError as error:
@@ -112,10 +116,10 @@ def apply_override(tree: Any, override: str) -> None:
     """
     path, equals, text = override.partition("=")
     keys = path.strip().split(".")
-    if not equals or not all(keys):
+    if not equals or not all(keys) or len(keys) > MAX_DEPTH:
         raise UserError(f"override {override!r} is not of the form key.path=value")
     try:
-        value = _yaml(text)
+        value = read_yaml(text)
     except YAMLError:
         raise UserError(f"override {override!r}: the value is not valid YAML; quote it") from None
     if keys[0] == "sweep" and len(keys) > 2:  # an axis is itself a dotted path: sweep.recipe.lr=[...]
@@ -149,17 +153,26 @@ def apply_override(tree: Any, override: str) -> None:
             node = node[index]
 
 
-def _yaml(text: str) -> Any:
-    reader = YAML(typ="safe", pure=True)
-    reader.version = (1, 2)
-    reader.allow_duplicate_keys = False
-    try:
-        return reader.load(io.StringIO(text))
-    except YAMLError:
-        raise
-    except (ValueError, OverflowError, RecursionError, KeyError, TypeError, AttributeError) as error:
-        # ruamel lets a few constructor errors through (an impossible date, a huge integer)
-        raise YAMLError(str(error)) from None
+def _check_texts(value: Any, what: str, where: str = "") -> None:
+    """Look at every text of a tree, keys too.
+
+    Raises:
+        UserError: one looks like a secret (the message says where, and not which), or cannot be written as UTF-8.
+    """
+    if isinstance(value, str) and re.search("[\ud800-\udfff]", value):
+        raise UserError(f"{what}: {where or 'it'} holds half a character (a lone surrogate): write it as UTF-8")
+    if isinstance(value, str) and holds_secret(value):
+        raise UserError(
+            f"{what}: {where or 'it'} looks like a secret, and a study is recorded and shown: take it out, and set the "
+            "environment variable that its tool reads (HF_TOKEN, AWS_SECRET_ACCESS_KEY, MLFLOW_TRACKING_PASSWORD, ...)"
+        )
+    if isinstance(value, dict):
+        for key, one in value.items():
+            _check_texts(key, what, f"a key of {where}" if where else "a key")
+            _check_texts(one, what, f"{where}.{key}" if where else str(key))
+    elif isinstance(value, list):
+        for number, one in enumerate(value):
+            _check_texts(one, what, f"{where}.{number}" if where else str(number))
 
 
 def _one_line(error: Exception) -> str:

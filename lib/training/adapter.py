@@ -18,6 +18,7 @@ PREFIX = "base_model.model."
 """What PEFT puts before the names of the base's modules."""
 FOLDER = "adapter"
 """Where the adapter lies in a cell's artifact."""
+WEIGHTS = "adapter_model.safetensors"
 
 
 def attach(base: Any, recipe: Mapping[str, Any], seed: int) -> Any:
@@ -98,10 +99,14 @@ def rounding_error(adapted: Any, base: Path) -> float:
 
 def merge_to_folder(base_folder: Path, adapter_folder: Path, out: Path, dtype: str) -> None:
     """Write base + adapter as an ordinary model folder. The sum is made in float32 and rounded once."""
+    if not (adapter_folder / WEIGHTS).is_file():  # PEFT would look for a pickle
+        raise UserError(f"{adapter_folder} holds no {WEIGHTS}: remove that artifact, and the cell is trained again")
     import torch
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
 
-    base = AutoModelForCausalLM.from_pretrained(base_folder, dtype=torch.float32, local_files_only=True)
+    base = AutoModelForCausalLM.from_pretrained(
+        base_folder, dtype=torch.float32, local_files_only=True, trust_remote_code=False, use_safetensors=True
+    )
     merged = PeftModel.from_pretrained(base, adapter_folder).merge_and_unload()
     merged.to(torch.bfloat16 if dtype == "bf16" else torch.float32).save_pretrained(out)

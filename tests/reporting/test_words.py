@@ -4,8 +4,9 @@ import re
 
 import pytest
 
+from lib.outgoing import clean
 from lib.reporting.findings import read_findings
-from lib.reporting.words import clean, definitions, number, one_line
+from lib.reporting.words import definitions, number, one_line
 
 
 def test_numbers_have_the_digits_of_their_metric_and_a_dash_where_there_is_none():
