@@ -20,6 +20,7 @@ from lib.judging.judge import make_judge
 from lib.plan import Cell, Lookup, Plan
 from lib.statistics.components import Floats
 from lib.statistics.outcomes import Outcomes, outcomes
+from lib.statistics.utility import utility_rows
 
 HOLDOUT_LOSS = "holdout_loss"
 
@@ -31,7 +32,8 @@ class Run:
     draw: int
     seed: int
     outcomes: Floats
-    """[n] by prompt, nan where there is no verdict; [1] for a metric that is one number a run."""
+    """[n] by prompt, nan where there is no verdict; [1] for a metric that is one number a run: a held-out loss, and what
+    lm-evaluation-harness made of a task."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -143,3 +145,8 @@ def _measured(cell: Cell, plan: Plan, lookup: Lookup) -> Iterator[tuple[tuple[st
             verdicts = pq.read_table(lookup.folder(cell.judge[prompts.name, judge]) / "verdicts.parquet")
             for found in outcomes(generations, verdicts, make_judge(judge)):
                 yield (found.metric, judge, prompts.name), found
+    for node in cell.utility.values():
+        for row in utility_rows(lookup.folder(node)):
+            if not row["category"] and math.isfinite(row["value"]):
+                told = Outcomes(metric=row["metric"], values=np.array([row["value"]]), rate=False)
+                yield (row["metric"], row["judge"], row["prompts"]), told
