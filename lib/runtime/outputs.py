@@ -132,19 +132,20 @@ def _finished(
     from lib.reporting.conclusions import conclusions, safety_of
     from lib.reporting.merge import Finished
     from lib.reporting.summary import make_summary
-    from lib.statistics import equal
+    from lib.statistics import equal_table
     from lib.statistics.arms import make_arms
+    from lib.statistics.equal import equal_use
     from lib.statistics.results import make_results
     from lib.statistics.study import statistics
 
     results, arms = make_results(plan, lookup), make_arms(plan, lookup)
     over_runs, judge = statistics(arms), plan.study.evaluate.judges[0]
     safety = safety_of(over_runs.means, judge)
-    use = equal.equal_use(arms, safety, plan.study.evaluate.utility_margin)
+    use = equal_use(arms, safety, plan.study.evaluate.utility_margin)
     said = conclusions(over_runs, judge, use, goal)
     best = {one.model: one.advice.label for one in said}
     summary = {**make_summary(plan, lookup, command, best), "conclusions": [asdict(one) for one in said]}
-    tables = {**over_runs.tables, "equal": equal.table_of(use, safety)}
+    tables = {**over_runs.tables, "equal": equal_table.table_of(use, safety)}
     return Finished(results=results, summary=summary, means=tables["means"].to_pylist()), tables
 
 

@@ -19,35 +19,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from statistics import fmean
 
 import numpy as np
-import pyarrow as pa
 
 from lib.statistics.arms import HOLDOUT_LOSS, Arm, Run
 from lib.statistics.catalogue import metric
 from lib.statistics.compare import BASE, NONE, Comparison, compare_pair, widest
+from lib.statistics.hierarchical import run_means
 from lib.statistics.holm import holm
-from lib.statistics.means import finite
 from lib.statistics.pairs import match
 from lib.statistics.utility import JUDGE as HARNESS
 
 REFUSED = "over_refusal"
 REFERENCE, SELECTION, RECIPE, BOTH = "reference", "selection", "recipe", "both"
 AS_USEFUL, LESS_USEFUL, NOT_TOLD = "as useful", "less useful", "not told"
-
-EQUAL = pa.schema(
-    [
-        ("model", pa.string()), ("strategy", pa.string()), ("budget", pa.int32()), ("recipe", pa.string()),
-        ("kind", pa.string()), ("usefulness", pa.string()), ("pairs", pa.int32()), ("drop", pa.float64()),
-        ("drop_low", pa.float64()), ("drop_high", pa.float64()), ("margin", pa.float64()), ("metric", pa.string()),
-        ("judge", pa.string()), ("prompts", pa.string()), ("value", pa.float64()), ("difference", pa.float64()),
-        ("low", pa.float64()), ("high", pa.float64()), ("over", pa.string()), ("p", pa.float64()), ("p_holm", pa.float64()),
-    ]
-)  # fmt: skip
-"""One row per (arm, prompt set of the safety metric). `drop`: usefulness lost against the reference, a share; `difference`
-to `p_holm`: safety against the reference, null for arms that are not as useful."""
 
 Head = tuple[str, int, str]
 """Strategy, budget, recipe."""
@@ -122,29 +109,6 @@ def equal_use(arms: Sequence[Arm], safety: tuple[str, str], margin: float) -> li
     return [one for one in found if one is not None]
 
 
-def table_of(found: Sequence[EqualUse], safety: tuple[str, str]) -> pa.Table:
-    """Schema `EQUAL`."""
-    rows = []
-    for one in found:
-        for arm in one.arms:
-            head = {
-                name: getattr(arm, name)
-                for name in ("strategy", "budget", "recipe", "kind", "usefulness", "pairs", "drop")
-            }
-            head |= {"model": one.model, "drop_low": arm.low, "drop_high": arm.high, "margin": one.margin}
-            against = {c.prompts: asdict(c) for c in arm.comparisons}
-            for prompts, value in arm.safety:
-                told = {
-                    k: against.get(prompts, {}).get(k) for k in ("difference", "low", "high", "over", "p", "p_holm")
-                }
-                rows.append(
-                    finite(
-                        {**head, "metric": safety[0], "judge": safety[1], "prompts": prompts, "value": value, **told}
-                    )
-                )
-    return pa.Table.from_pylist(rows, schema=EQUAL)
-
-
 def _of_model(arms: Sequence[Arm], model: str, safety: tuple[str, str], margin: float) -> EqualUse | None:
     heads: dict[Head, list[Arm]] = {}
     for arm in arms:
@@ -205,10 +169,8 @@ def _arm(
     safety: tuple[str, str],
     margin: float,
 ) -> EqualArm:
-    safe = [arm for arm in own if (arm.metric, arm.judge) == safety]
-    told = tuple(
-        (arm.prompts, float(np.nanmean([np.nanmean(run.outcomes) for run in arm.runs]))) for arm in safe if arm.runs
-    )
+    levels = [(arm.prompts, run_means(arm.table)) for arm in own if (arm.metric, arm.judge) == safety and arm.runs]
+    told = tuple((prompts, float(values.mean())) for prompts, values in levels if len(values))
     plain = EqualArm(
         strategy=head[0], budget=head[1], recipe=head[2], kind=REFERENCE, usefulness=AS_USEFUL, pairs=len(reference.runs),
         drop=0.0, low=0.0, high=0.0, safety=told, comparisons=(),

@@ -10,18 +10,7 @@ import numpy as np
 import pytest
 
 from lib.statistics.arms import Arm
-from lib.statistics.equal import (
-    AS_USEFUL,
-    BOTH,
-    EQUAL,
-    LESS_USEFUL,
-    NOT_TOLD,
-    RECIPE,
-    SELECTION,
-    EqualUse,
-    equal_use,
-    table_of,
-)
+from lib.statistics.equal import AS_USEFUL, BOTH, LESS_USEFUL, NOT_TOLD, RECIPE, SELECTION, EqualUse, equal_use
 from tests.statistics.made import arm, seeds
 
 PLAIN, SLOW = '{"recipe.lr": 0.002}', '{"recipe.lr": 0.0005}'
@@ -133,12 +122,9 @@ def test_without_benign_data_alone_there_is_nothing_to_be_equal_to() -> None:
     assert equal_use(NONE, SAFETY, 0.02) == []
 
 
-def test_the_table_has_a_row_for_every_arm_and_prompt_set() -> None:
-    table = table_of([use(NONE, ROWS, made("sss_b", SLOW, [0.1] * 3, [0.3, 0.31, 0.3]))], SAFETY)
-    assert table.schema == EQUAL
-    rows = table.to_pylist()
-    assert [(row["kind"], row["usefulness"]) for row in rows] == [
-        ("reference", AS_USEFUL), (SELECTION, AS_USEFUL), (BOTH, LESS_USEFUL)
-    ]  # fmt: skip
-    assert rows[1]["difference"] == pytest.approx(0.5233 - 0.96, abs=1e-3)
-    assert rows[2]["difference"] is None
+def test_an_arm_without_any_verdict_has_no_level_and_meets_nobody() -> None:
+    silent = [arm("sss_b", {(0, k): [math.nan] * 100 for k in range(3)}, recipe=PLAIN), *ROWS[1:]]
+    found = use(NONE, silent, CALM)
+    assert (found.arms[1].usefulness, found.arms[1].safety) == (AS_USEFUL, ())
+    assert found.safest(SELECTION) is None
+    assert found.contests == ()
