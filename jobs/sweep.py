@@ -65,8 +65,8 @@ def work(arguments: Sequence[str]) -> int:
     from lib.runtime.outputs import report
     from lib.runtime.pipeline import run
 
-    def finish(plan: Any, lookup: Any) -> None:
-        tell(report(plan, lookup, arguments))
+    def finish(plan: Any, lookup: Any, goal: Any = None) -> None:
+        tell(report(plan, lookup, arguments, goal))
 
     if study.goal is None:
         run(study, Progress(), finish=finish)

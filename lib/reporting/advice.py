@@ -8,16 +8,20 @@ be better.
 
 The numbers of a chosen arm are better than they will come out again, since it was chosen by them. That is said, and so is
 how many runs stand behind it: with fewer than three the advice is about these runs.
+
+Where the study has a goal, it decides instead (`goal_advice`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+from lib.goal.verdict import GoalVerdict
 from lib.reporting.findings import Arm, arm_label
+from lib.reporting.goal_advice import GOAL_RULE, Place, chosen_by_goal, says_met, says_missed, searches_caution
 from lib.reporting.sentences import LEVEL, arm_words, metric_words
 from lib.reporting.words import named, number
 from lib.statistics.catalogue import metric
@@ -58,10 +62,16 @@ class Advice:
     """Its swept recipe values, as JSON."""
     price: tuple[Price, ...] = ()
     cautions: tuple[str, ...] = ()
+    rule: str = RULE
+    """How it was chosen, as the page states it."""
 
 
 def advise(
-    means: Sequence[Mean], comparisons: Sequence[Comparison], standings: Sequence[Standing], safety: tuple[str, str]
+    means: Sequence[Mean],
+    comparisons: Sequence[Comparison],
+    standings: Sequence[Standing],
+    safety: tuple[str, str],
+    goal: Mapping[Place, GoalVerdict] | None = None,
 ) -> Advice:
     """The advice for one model.
 
@@ -69,7 +79,10 @@ def advise(
         means, comparisons: of this model.
         standings: where its fine-tuned arms stand.
         safety: (metric, judge) that safety is measured by; lower is safer.
+        goal: what was found of the study's goal, by strategy and recipe (None: it has none).
     """
+    if goal:
+        return _by_goal(means, comparisons, safety, goal)
     front = {one.name for one in standings if one.status in (FRONT, WITHIN)}
     arms: dict[str, list[Mean]] = {}
     for one in means:
@@ -98,6 +111,27 @@ def advise(
         cautions=(
             *_cautions(safe[chosen], comparisons, len({label_of(m) for m in means if m.strategy != BASE})),
             *_unmeasured(arms[chosen]),
+        ),
+    )  # fmt: skip
+
+
+def _by_goal(
+    means: Sequence[Mean], comparisons: Sequence[Comparison], safety: tuple[str, str], goal: Mapping[Place, GoalVerdict]
+) -> Advice:
+    found = chosen_by_goal(goal, means, safety)
+    if found is None:
+        return Advice(says=says_missed(goal), rule=GOAL_RULE)
+    (strategy, recipe), budget = found
+    own = [one for one in means if (one.strategy, one.budget, one.recipe) == (strategy, budget, recipe)]
+    safe = [one for one in own if (one.metric, one.judge) == safety]
+    return Advice(
+        says=says_met(goal, (strategy, recipe)), rule=GOAL_RULE, strategy=strategy, budget=budget, recipe=recipe,
+        label=arm_label(Arm(strategy=strategy, budget=budget, recipe=recipe)),
+        price=tuple(_price(own, means, safety)),
+        cautions=(
+            *searches_caution(goal),
+            *(_cautions(safe, comparisons, 1) if safe else ()),  # its numbers are of runs that did not choose it
+            *_unmeasured(own),
         ),
     )  # fmt: skip
 

@@ -9,17 +9,25 @@ measured is not in it.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from lib.goal.verdict import GoalVerdict
 from lib.reporting.advice import Advice, advise, label_of
+from lib.reporting.equal import EqualWords, equal_words
 from lib.reporting.findings import recipe_words
 from lib.reporting.sentences import comparison_sentence, metric_words, pareto_sentence, trend_sentence
 from lib.reporting.words import number
+from lib.statistics.catalogue import metric
 from lib.statistics.compare import BASE, NONE, Comparison
+from lib.statistics.equal import EqualUse
 from lib.statistics.means import Mean
 from lib.statistics.pareto import Point, Standing, pareto
 from lib.statistics.study import Statistics
+from lib.statistics.utility import JUDGE as HARNESS
+
+Goals = Mapping[tuple[str, str, str], GoalVerdict]
+"""What was found of a study's goal, by model, strategy and recipe."""
 
 SAFETY, COSTS = ("asr", "harm_score"), ("over_refusal", "holdout_loss")
 
@@ -40,13 +48,19 @@ class Conclusions:
     pareto: str
     standings: tuple[Standing, ...]
     """Where every fine-tuned arm stands, by its label (`sss_b-48 lr=0.001`)."""
+    equal: EqualWords | None
+    """What holds at equal usefulness, where recipes are swept."""
 
 
-def conclusions(found: Statistics, judge: str) -> list[Conclusions]:
+def conclusions(
+    found: Statistics, judge: str, equal: Sequence[EqualUse] = (), goal: Goals | None = None
+) -> list[Conclusions]:
     """What the study says, model by model.
 
     Args:
         judge: whose asr and over-refusal are meant; usually the first of the study.
+        equal: its arms at equal usefulness, by the same safety metric.
+        goal: its verdicts, where it has one.
 
     Raises:
         UserError: no such judge.
@@ -60,10 +74,12 @@ def conclusions(found: Statistics, judge: str) -> list[Conclusions]:
         safety = [one for one in own if (one.metric, one.judge) == by]
         trends = [one for one in found.trends if (one.model, one.metric, one.judge) == (model, *by)]
         standings = tuple(pareto(points(means, by, judges)))
+        verdicts = {key[1:]: one for key, one in (goal or {}).items() if key[0] == model}
+        use = next((one for one in equal if one.model == model), None)
         out.append(
             Conclusions(
                 model=model,
-                advice=advise(means, own, standings, by),
+                advice=advise(means, own, standings, by, verdicts),
                 alone=alone_sentence(means, by),
                 comparisons=tuple(
                     _with_prompts(one, safety, comparison_sentence(one, costs(one, own, judges))) for one in safety
@@ -72,6 +88,7 @@ def conclusions(found: Statistics, judge: str) -> list[Conclusions]:
                 trends=tuple(trend_sentence(one) for one in trends),
                 pareto=pareto_sentence(standings),
                 standings=standings,
+                equal=equal_words(use, by) if use else None,
             )
         )
     return out
@@ -117,8 +134,14 @@ def costs(one: Comparison, others: Sequence[Comparison], judges: Sequence[str]) 
 
 
 def points(means: Sequence[Mean], safety: tuple[str, str], judges: Sequence[str]) -> list[Point]:
-    """The fine-tuned arms of one model as points of safety and its costs; all of these are better when lower."""
+    """The fine-tuned arms of one model as points of safety and its costs: over-refusal, held-out loss, and what
+    lm-evaluation-harness scored, with its sign turned, so that all of these are better when lower."""
     found: dict[str, dict[str, tuple[float, float, float]]] = {}
+    for one in means:
+        known = metric(one.metric.partition(",")[0])
+        if one.strategy != BASE and one.judge == HARNESS and known.better == "high" and not known.detail:
+            span = (-one.value, -one.high, -one.low)
+            found.setdefault(label_of(one), {})[f"{one.metric} {one.prompts}"] = span
     for one in sorted((m for m in means if m.judge in judges), key=lambda m: judges.index(m.judge)):
         if one.strategy != BASE and ((one.metric, one.judge) == safety or one.metric in COSTS):
             span = (one.value, one.low, one.high)

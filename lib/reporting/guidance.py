@@ -50,6 +50,7 @@ def _model(one: Mapping[str, Any], found: Findings, recipe: Mapping[str, Any]) -
         "others": others,
         "folded": len(others) > OPEN_SENTENCES,
         "trends": list(one["trends"]),
+        "equal": list((one.get("equal") or {}).get("sentences") or ()),
         "pareto": one["pareto"],
     }
 

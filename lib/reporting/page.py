@@ -74,7 +74,9 @@ def render(found: Findings, summary: Mapping[str, Any], pictures: Mapping[str, P
         several_models=len(found.models) > 1,
         trained=sum(run.arm.strategy != "base" for run in found.runs),
         guidance=guidance_of(summary, found),
-        rule=RULE,
+        rules=list(dict.fromkeys(one["advice"].get("rule", RULE) for one in summary.get("conclusions") or ()))
+        or [RULE],
+        equals=[(one["model"], one["equal"]) for one in summary.get("conclusions") or () if one.get("equal")],
         definitions=definitions(found),
         red=[str(note) for note in summary.get("red") or ()],
         warnings=[str(note) for note in summary.get("warnings") or ()],

@@ -51,13 +51,14 @@ class Search:
 
 Key = tuple[str, str, str]
 """Model, strategy, recipe."""
+Finish = Callable[[Plan, Lookup, Mapping[Key, GoalVerdict]], None]
 
 
-def search_budgets(study: Study, progress: Progress, finish: Callable[[Plan, Lookup], None]) -> dict[Key, GoalVerdict]:
+def search_budgets(study: Study, progress: Progress, finish: Finish) -> dict[Key, GoalVerdict]:
     """Search for each model, strategy and recipe; write `goal.json` beside the report.
 
     Args:
-        finish: called with the cells that were run.
+        finish: called with the cells that were run and the verdicts.
 
     Raises:
         UserError: a goal that this study cannot measure.
@@ -67,9 +68,7 @@ def search_budgets(study: Study, progress: Progress, finish: Callable[[Plan, Loo
         return _search(study, progress, session, finish)
 
 
-def _search(
-    study: Study, progress: Progress, session: Session, finish: Callable[[Plan, Lookup], None]
-) -> dict[Key, GoalVerdict]:
+def _search(study: Study, progress: Progress, session: Session, finish: Finish) -> dict[Key, GoalVerdict]:
     assert study.goal is not None
     if study.sweep.time_budget:
         raise UserError(
@@ -102,7 +101,7 @@ def _search(
     verdicts = {key: search.found.verdict() for key, search in searches.items() if search.found}
     told = {_named(key): asdict(verdict) for key, verdict in verdicts.items()}
     write_text(study_folder(study) / "goal.json", json.dumps(_plain(told), indent=1, ensure_ascii=False) + "\n")
-    finish(unfinished(make_plan(study, lookup, online=True), failed).only(asked), lookup)
+    finish(unfinished(make_plan(study, lookup, online=True), failed).only(asked), lookup, verdicts)
     for key, verdict in verdicts.items():
         tell(f"goal, {_named(key)}: {verdict.why}")
     require({(key[0], _arm(key)): verdict for key, verdict in verdicts.items()})

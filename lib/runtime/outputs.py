@@ -16,6 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lib.errors import UserError, unknown
@@ -27,8 +28,8 @@ from lib.study.schema import Study
 from lib.training.benign import benign_rows
 
 if TYPE_CHECKING:
+    from lib.reporting.conclusions import Goals
     from lib.reporting.merge import Finished
-    from lib.statistics.study import Statistics
 
 
 def study_folder(study: Study) -> Path:
@@ -80,16 +81,20 @@ def write_exports(plan: Plan, lookup: Lookup) -> str:
     return f"{len(selections)} mixes, {benign.num_rows} benign rows each, as {', '.join(study.export)} in {folder}"
 
 
-def report(plan: Plan, lookup: Lookup, arguments: Sequence[str]) -> str:
-    """Write results, summary, the rows that judges disagree on, and the report of a finished plan; returns the text to print."""
+def report(plan: Plan, lookup: Lookup, arguments: Sequence[str], goal: Goals | None = None) -> str:
+    """Write results, summary, the rows that judges disagree on, and the report of a finished plan; returns the text to print.
+
+    Args:
+        goal: what was found of the study's goal.
+    """
     from lib.reporting import write_disagreements
     from lib.reporting.tables import csv_text
     from lib.statistics.judges import DISAGREEMENTS, disagreements
 
     folder = study_folder(plan.study)
     with storage_errors(Path(plan.study.storage)):
-        found, over_runs = _finished(plan, lookup, shlex.join(["python", "-m", "jobs.sweep", *arguments]))
-        for name, table in over_runs.tables.items():
+        found, tables = _finished(plan, lookup, shlex.join(["python", "-m", "jobs.sweep", *arguments]), goal)
+        for name, table in tables.items():
             write_table(folder / f"{name}.parquet", table)
             write_text(folder / f"{name}.csv", csv_text(table))
         write_disagreements(folder, DISAGREEMENTS, disagreements(plan, lookup))
@@ -120,21 +125,28 @@ def merged_report(plans: Sequence[tuple[Plan, Lookup]], arguments: Sequence[str]
         return _write(folder, merge(found))
 
 
-def _finished(plan: Plan, lookup: Lookup, command: str) -> tuple[Finished, Statistics]:
-    """What a report of a finished plan is made of."""
-    from lib.reporting.conclusions import conclusions
+def _finished(
+    plan: Plan, lookup: Lookup, command: str, goal: Goals | None = None
+) -> tuple[Finished, dict[str, pa.Table]]:
+    """What a report of a finished plan is made of, and the tables over runs by the name of their file."""
+    from lib.reporting.conclusions import conclusions, safety_of
     from lib.reporting.merge import Finished
     from lib.reporting.summary import make_summary
+    from lib.statistics import equal_table
     from lib.statistics.arms import make_arms
+    from lib.statistics.equal import equal_use
     from lib.statistics.results import make_results
     from lib.statistics.study import statistics
 
-    results = make_results(plan, lookup)
-    over_runs = statistics(make_arms(plan, lookup))
-    said = conclusions(over_runs, plan.study.evaluate.judges[0])
+    results, arms = make_results(plan, lookup), make_arms(plan, lookup)
+    over_runs, judge = statistics(arms), plan.study.evaluate.judges[0]
+    safety = safety_of(over_runs.means, judge)
+    use = equal_use(arms, safety, plan.study.evaluate.utility_margin)
+    said = conclusions(over_runs, judge, use, goal)
     best = {one.model: one.advice.label for one in said}
     summary = {**make_summary(plan, lookup, command, best), "conclusions": [asdict(one) for one in said]}
-    return Finished(results=results, summary=summary, means=over_runs.tables["means"].to_pylist()), over_runs
+    tables = {**over_runs.tables, "equal": equal_table.table_of(use, safety)}
+    return Finished(results=results, summary=summary, means=tables["means"].to_pylist()), tables
 
 
 def _write(folder: Path, found: Finished) -> str:

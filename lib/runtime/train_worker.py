@@ -17,6 +17,7 @@ from typing import Any
 
 from lib.errors import StorageError, UserError
 from lib.runtime.session import last_line
+from lib.runtime.step_clock import StepClock
 from lib.runtime.train_metrics import Watched
 from lib.store import Store
 from lib.training.prepare import init_distributed
@@ -157,11 +158,13 @@ def train_one(job: dict[str, Any], base: Base, config: dict[str, Any], rank: int
             train_cell(model, base.tokenizer, rows, settings, None, hooks=Hooks(preempted=_preempted), **arguments)
             return {}
         with store.attempt("train", job["key"], job["identity"]) as attempt, Watched(job, config, model) as watched:
-            hooks = Hooks(step=watched.step, say=watched.say, preempted=_preempted)
+            clock = StepClock(started)
+            hooks = Hooks(step=clock.timing(watched.step), say=watched.say, preempted=_preempted)
             outcome = train_cell(model, base.tokenizer, rows, settings, attempt.folder, hooks=hooks, **arguments)
             attempt.facts = _write(attempt.folder, job, outcome, len(rows.holdout))
             attempt.about = {
                 "workers": world, "placement": job["placement"], "device": str(base.device), "threads": config["threads"],
+                **clock.seconds,
             }  # fmt: skip
     except UserError as error:
         if not isinstance(error, StorageError):  # the cell's own fault, and it would go on into the same

@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from lib.judging.judge import make_judge
+from lib.judging.judge import Judge, make_judge
 from lib.plan import Cell, Lookup, Plan
 from lib.statistics.components import Floats
 from lib.statistics.outcomes import Outcomes, outcomes
+from lib.statistics.utility import utility_rows
 
 HOLDOUT_LOSS = "holdout_loss"
 
@@ -31,7 +32,8 @@ class Run:
     draw: int
     seed: int
     outcomes: Floats
-    """[n] by prompt, nan where there is no verdict; [1] for a metric that is one number a run."""
+    """[n] by prompt, nan where there is no verdict; [1] for a metric that is one number a run: a held-out loss, and what
+    lm-evaluation-harness made of a task."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -70,10 +72,11 @@ def make_arms(plan: Plan, lookup: Lookup) -> list[Arm]:
         plan: as `make_results` takes it, without cells that failed.
     """
     measured: dict[int, dict[tuple[str, str, str], Outcomes]] = {}
+    judges = {name: make_judge(name) for name in plan.study.evaluate.judges}
 
     def of(cell: Cell) -> dict[tuple[str, str, str], Outcomes]:
         if id(cell) not in measured:
-            measured[id(cell)] = dict(_measured(cell, plan, lookup))
+            measured[id(cell)] = dict(_measured(cell, plan, lookup, judges))
         return measured[id(cell)]
 
     arms: list[Arm] = []
@@ -131,7 +134,9 @@ def _head(cell: Cell) -> dict[str, Any]:
     return {"model": cell.model, "strategy": cell.strategy, "budget": cell.budget, "recipe": recipe}
 
 
-def _measured(cell: Cell, plan: Plan, lookup: Lookup) -> Iterator[tuple[tuple[str, str, str], Outcomes]]:
+def _measured(
+    cell: Cell, plan: Plan, lookup: Lookup, judges: Mapping[str, Judge]
+) -> Iterator[tuple[tuple[str, str, str], Outcomes]]:
     if cell.train is not None:
         loss = lookup.store.need("train", str(cell.train.key)).facts[HOLDOUT_LOSS]
         if math.isfinite(loss):
@@ -139,7 +144,12 @@ def _measured(cell: Cell, plan: Plan, lookup: Lookup) -> Iterator[tuple[tuple[st
     for prompts in plan.prompt_sets:
         answers = lookup.folder(cell.generate[prompts.name]) / "generations.parquet"
         generations = pq.read_table(answers, columns=["number", "kind"])
-        for judge in plan.study.evaluate.judges:
-            verdicts = pq.read_table(lookup.folder(cell.judge[prompts.name, judge]) / "verdicts.parquet")
-            for found in outcomes(generations, verdicts, make_judge(judge)):
-                yield (found.metric, judge, prompts.name), found
+        for name, judge in judges.items():
+            verdicts = pq.read_table(lookup.folder(cell.judge[prompts.name, name]) / "verdicts.parquet")
+            for found in outcomes(generations, verdicts, judge):
+                yield (found.metric, name, prompts.name), found
+    for node in cell.utility.values():
+        for row in utility_rows(lookup.folder(node)):
+            if not row["category"] and math.isfinite(row["value"]):
+                told = Outcomes(metric=row["metric"], values=np.array([row["value"]]), rate=False)
+                yield (row["metric"], row["judge"], row["prompts"]), told

@@ -256,6 +256,9 @@ class Evaluate(Part):
     """Judges, `NAME[:OPTION]`; the first gives the headline."""
     lm_eval: HarnessTasks = []
     """Usefulness: tasks of lm-evaluation-harness, by name or as `{task, limit, num_fewshot, data, ...}` (extra `utility`)."""
+    utility_margin: Annotated[float, Field(gt=0, lt=1)] = 0.02
+    """Usefulness that an arm may lose and still be compared at equal usefulness, a share (as `goal.utility_drop_at_most`)
+    against strategy `none` under the first recipe of the sweep."""
     generation: Generation = Generation()
     """Decoding."""
     engine: Engine = Engine()

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
-from lib.reporting.advice import Advice
+from lib.goal.verdict import GoalVerdict
+from lib.reporting.advice import RULE, Advice
 from lib.reporting.conclusions import conclusions
+from lib.reporting.goal_advice import GOAL_RULE
 from lib.statistics.arms import Arm
 from lib.statistics.study import statistics
 from tests.statistics.made import arm, seeds
@@ -16,9 +18,14 @@ from tests.statistics.made import arm, seeds
 QI29 = "keyword:qi29"
 
 
-def advice(arms: Sequence[Arm]) -> Advice:
-    (found,) = conclusions(statistics(arms), QI29)
+def advice(arms: Sequence[Arm], goal: dict[tuple[str, str, str], GoalVerdict] | None = None) -> Advice:
+    (found,) = conclusions(statistics(arms), QI29, goal=goal)
     return found.advice
+
+
+def verdict(reached: int | None, why: str, status: Any = None) -> GoalVerdict:
+    status = status or ("reached" if reached else "not reached")
+    return GoalVerdict(status=status, reached=reached, why=why, estimates=(), cells=8, grid=24)
 
 
 def made(strategy: str, safe: Sequence[float], refused: Sequence[float], **more: Any) -> list[Arm]:
@@ -62,18 +69,22 @@ def test_where_nothing_is_safer_it_is_benign_data_alone() -> None:
     assert [price.without for price in found.price] == [""]
 
 
-def test_a_reference_that_is_shown_to_be_worse_is_not_taken_although_intervals_over_prompts_meet() -> None:
-    none, some = (arm(s, {(0, k): row for k in range(4)}) for s, row in (("none", A), ("sss_b", B)))
+def test_a_reference_that_is_shown_to_be_worse_is_not_taken_although_its_level_lies_in_the_interval_over_prompts() -> (
+    None
+):
+    """0.60 against 0.75 of 20 prompts: within each other's intervals, so that only the matched runs can tell them apart."""
     refusals = [
         arm(s, seeds([r] * 4, 100), metric="over_refusal", prompts="x") for s, r in (("none", 0), ("sss_b", 0.1))
     ]
-    less = arm("sss_b", {(0, k): [*B[:10], float(k % 2), *B[11:]] for k in range(4)})
-    assert advice([none, some, *refusals]).label in ("none", "sss_b-48")
-    assert advice([none, less, *refusals]).label == "sss_b-48"
+    none = arm("none", {(0, k): A for k in range(4)})
+    always = arm("sss_b", {(0, k): B for k in range(4)})  # four equal differences, of which no test can be made
+    often = arm("sss_b", {(0, k): [*B[:-1], float(k % 2)] for k in range(4)})
+    assert advice([none, always, *refusals]).label == "none"
+    assert advice([none, often, *refusals]).label == "sss_b-48"
 
 
 A = [1.0] * 15 + [0.0] * 5
-B = [1.0] * 9 + [0.0] * 11
+B = [1.0] * 12 + [0.0] * 8
 
 
 @pytest.mark.parametrize(("runs", "words"), [(1, "This is about one run of it"), (2, "This is about 2 seeds of it")])
@@ -97,3 +108,54 @@ def test_without_safety_there_is_no_advice() -> None:
 def test_swept_recipes_are_arms_of_their_own() -> None:
     slow = made("sss_b", [0.1, 0.12, 0.1, 0.1], [0.1, 0.12, 0.1, 0.1], recipe='{"recipe.lr": 0.0001}')
     assert advice([*NONE, *BEST, *slow]).recipe == '{"recipe.lr": 0.0001}'
+
+
+MORE = made("sss_b", [0.1, 0.12, 0.1, 0.1], [0.3, 0.32, 0.3, 0.3], budget=96)
+
+
+def test_with_a_goal_it_is_the_smallest_budget_that_meets_it_and_not_the_safest_arm() -> None:
+    goal = {
+        ("m", "random", "{}"): verdict(None, "not reached: every budget is over a limit"),
+        ("m", "sss_b", "{}"): verdict(48, "48 rows are the smallest budget shown to meet the goal with 95% confidence"),
+        ("other", "pss", "{}"): verdict(8, "of another model"),
+    }
+    assert advice([*NONE, *RANDOM, *BEST, *MORE]).label == "sss_b-96", "without a goal it is the safest"
+    found = advice([*NONE, *RANDOM, *BEST, *MORE], goal)
+    assert (found.label, found.strategy, found.budget, found.recipe) == ("sss_b-48", "sss_b", 48, "{}")
+    assert found.says == (
+        "Take sss_b at 48 rows: 48 rows are the smallest budget shown to meet the goal with 95% confidence."
+    )
+    assert (found.rule, advice(NONE).rule) == (GOAL_RULE, RULE)
+    assert [price.value for price in found.price] == ["0.11"]
+    assert found.cautions == (
+        "The confidence is that of each of the 2 searches by itself, and not of all of them together.",
+        "Held-out loss was not measured: a cost there is not known.",
+    )
+
+
+def test_of_strategies_that_meet_the_goal_at_one_budget_the_safest_and_the_others_are_named() -> None:
+    goal = {("m", "random", "{}"): verdict(48, "so"), ("m", "sss_b", "{}"): verdict(48, "so")}
+    found = advice([*NONE, *RANDOM, *BEST], goal)
+    assert found.label == "sss_b-48"
+    assert found.says.endswith("The goal is also met by random at 48 rows.")
+    smaller = {("m", "random", "{}"): verdict(24, "so"), ("m", "sss_b", "{}"): verdict(48, "so")}
+    assert advice([*NONE, *made("random", [0.7] * 4, [0.05] * 4, budget=24), *BEST], smaller).label == "random-24"
+
+
+@pytest.mark.parametrize(
+    ("statuses", "head"),
+    [
+        (
+            ("not reached", "not reached"),
+            "No budget meets the goal, so none is recommended: random: because; sss_b: because.",
+        ),
+        (("not reached", "undecided"), "No budget was shown to meet the goal, so none is recommended: random: because"),
+    ],
+)
+def test_a_goal_that_nothing_meets_recommends_nothing_and_says_why(statuses: tuple[str, str], head: str) -> None:
+    goal = {
+        ("m", s, "{}"): verdict(None, "because", told) for s, told in zip(("random", "sss_b"), statuses, strict=True)
+    }
+    found = advice([*NONE, *RANDOM, *BEST], goal)
+    assert (found.label, found.price) == ("", ())
+    assert found.says.startswith(head)

@@ -45,6 +45,21 @@ def test_the_pareto_line_is_over_safety_and_its_costs() -> None:
     }  # fmt: skip
 
 
+def test_scores_of_the_harness_are_on_the_pareto_line_with_more_as_better() -> None:
+    scores = {"none": 0.5, "random": 0.3, "sss_b": 0.5}
+    arms = study() + [
+        arm(
+            s, {(0, k): [value + k / 1000] for k in range(4)}, metric="acc", judge="lm_eval", prompts="mmlu", rate=False
+        )
+        for s, value in scores.items()
+    ]
+    found = {one.name: one.metrics for one in points(statistics(arms).means, ("asr", QI29), (QI29, ""))}
+    value, low, high = found["random-48"]["acc mmlu"]
+    assert low < value < high
+    assert value == pytest.approx(-0.3015)
+    assert value > found["none"]["acc mmlu"][0], "lower is better, as for the others"
+
+
 def test_models_are_told_apart() -> None:
     found = conclusions(statistics([*study("a"), *study("b")]), QI29)
     assert [(one.model, len(one.comparisons)) for one in found] == [("a", 3), ("b", 3)]

@@ -30,6 +30,7 @@ class World:
         self.asr, self.fails = asr, fails
         self.chosen: list[set[str] | None] = []
         self.reported: list[str] = []
+        self.told: Any = None
 
     def run(
         self, study: Study, progress: Progress, *, chosen: Any = None, failed: Outcomes | None = None, **_: Any
@@ -69,8 +70,8 @@ class World:
                 )
         return pa.Table.from_pylist(rows, schema=RESULTS)
 
-    def finish(self, plan: Plan, lookup: Lookup) -> None:
-        self.reported = [cell.label for cell in plan.cells]
+    def finish(self, plan: Plan, lookup: Lookup, goal: Any) -> None:
+        self.reported, self.told = [cell.label for cell in plan.cells], goal
 
 
 def search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, world: World, *overrides: str) -> Any:
@@ -95,6 +96,7 @@ def test_the_smallest_budget_is_found_with_part_of_the_grid(
     asked = set[str]().union(*(one for one in world.chosen if one))
     assert len(asked) - 1 == verdict.cells <= verdict.grid / 2 == 24
     assert set(world.reported) == {"smollm2-135m base", *asked}
+    assert world.told == {key: verdict}, "the report says what to do by it"
     assert "goal, smollm2-135m sss: 24 rows are the smallest budget shown to meet the goal" in capsys.readouterr().out
     written = json.loads((tmp_path / "runs" / "studies" / "demo" / "goal.json").read_text())
     assert written["smollm2-135m sss"]["reached"] == 24

@@ -66,6 +66,13 @@ def test_the_adapter_is_peft_safetensors_and_trained(undisturbed: Run) -> None:
         assert all(abs(w).max() > 0 for name, w in weights.items() if "lora_B" in name)
 
 
+def test_a_cell_tells_what_its_start_and_its_steps_took(undisturbed: Run) -> None:
+    for manifest in (undisturbed.storage / "artifacts" / "train").glob("*/manifest.json"):
+        about = json.loads(manifest.read_text())["about"]
+        assert about["start_s"] > 0
+        assert 0 < about["steps_s"] < about["wall_s"]
+
+
 def test_selections_are_files_that_a_trainer_reads(undisturbed: Run) -> None:
     lines = (undisturbed.folder / "selections" / "sss_b-8-0.jsonl").read_text().splitlines()
     rows = [json.loads(line) for line in lines]

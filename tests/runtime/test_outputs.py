@@ -16,6 +16,7 @@ from lib.embedding.leakage import LEAKED_FILE, LEAKS
 from lib.errors import UserError
 from lib.generation.answers import GENERATIONS, answer_row
 from lib.generation.prompts import Prompt
+from lib.goal.verdict import GoalVerdict
 from lib.judging.judge import VERDICTS
 from lib.plan import Lookup, Node, Plan
 from lib.reporting.examples import chosen_prompts, examples
@@ -273,3 +274,43 @@ def test_cells_that_failed_stand_under_the_table_and_among_the_warnings(
     assert "smollm2-135m random-48 failed and has no results: no memory" in said
     told = pq.read_table(study_folder(plan.study) / "results.parquet")
     assert set(told["strategy"].to_pylist()) == {"base", "none"}
+
+
+def test_a_sweep_over_recipes_is_reported_at_equal_usefulness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lib.reporting.summary.make_summary", lambda plan, *_: {"study": plan.study.name})
+
+    def facts(node: Node, content: Any, real: Any = makers.made_up_facts) -> dict[str, Any]:
+        if node.stage != "train":
+            return dict(real(node, content))
+        slow = node.task["recipe"]["lr"] < 1e-3
+        return {
+            **real(node, content),
+            "holdout_loss": 2 + node.task["seed"] / 10 + (0.001 * node.task["seed"] if slow else 0),
+        }
+
+    monkeypatch.setattr(makers, "made_up_facts", facts)
+    axes = ["sweep.strategy=[none, random]", "sweep.recipe.lr=[1e-3, 1e-4]", "sweep.seed=[0, 1, 2]"]
+    plan, lookup = finished(demo(tmp_path, *axes, ASKED[1]), fill=judged)
+    report(plan, lookup, [])
+    folder = study_folder(plan.study)
+    rows = pq.read_table(folder / "equal.parquet").to_pylist()
+    assert [(row["strategy"], row["kind"], row["usefulness"]) for row in rows] == [
+        ("none", "reference", "as useful"), ("random", "selection", "as useful"), ("none", "recipe", "as useful"),
+        ("random", "both", "as useful"),
+    ]  # fmt: skip
+    page = (folder / "report.html").read_text()
+    assert "At equal usefulness: 3 of 3 arms are shown to lose at most 2% of the likelihood" in page
+    assert "Safety rows and recipe against safety rows alone: " in page
+    assert (folder / "equal.csv").is_file()
+
+
+def test_the_report_says_what_to_do_by_the_goal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lib.reporting.summary.make_summary", lambda plan, *_: {"study": plan.study.name})
+    plan, lookup = finished(demo(tmp_path, "sweep.strategy=[none, random]", ASKED[1]), fill=judged)
+    why = "48 rows are the smallest budget shown to meet the goal with 95% confidence"
+    met = GoalVerdict(status="reached", reached=48, why=why, estimates=(), cells=1, grid=1)
+    report(plan, lookup, [], {(plan.study.models[0].name, "random", "{}"): met})
+    folder = study_folder(plan.study)
+    said = json.loads((folder / "summary.json").read_text())["conclusions"][0]["advice"]
+    assert (said["label"], said["says"]) == ("random-48", f"Take random at 48 rows: {why}.")
+    assert "the one with the smallest such budget, then the safest" in (folder / "report.html").read_text()

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from lib.plan import Node
+from lib.statistics.arms import make_arms
 from lib.statistics.intervals import wilson
 from lib.statistics.results import RESULTS, make_results
 from lib.statistics.utility import utility_rows
@@ -81,8 +82,13 @@ def test_they_stand_in_the_results_beside_the_judges(tmp_path: Path) -> None:
             (folder / "results.json").write_text(json.dumps({"task": "gsm8k", "results": found}))
 
     tasks = json.dumps([{"task": "gsm8k", "data": write_sums(tmp_path)}])
-    table = make_results(*finished(demo(tmp_path, *PROMPTS, f"evaluate.lm_eval={tasks}"), fill=fill))
-    rows = [row for row in table.to_pylist() if row["judge"] == "lm_eval"]
+    plan, lookup = finished(demo(tmp_path, *PROMPTS, f"evaluate.lm_eval={tasks}"), fill=fill)
+    rows = [row for row in make_results(plan, lookup).to_pylist() if row["judge"] == "lm_eval"]
     assert [(row["strategy"], row["prompts"], row["metric"], row["value"]) for row in rows] == [
         (strategy, "gsm8k", "exact_match,strict-match", 0.5) for strategy in ("base", "none", "random")
     ]
+    arms = [arm for arm in make_arms(plan, lookup) if arm.judge == "lm_eval"]
+    assert [(arm.strategy, arm.measure, arm.rate) for arm in arms] == [
+        (strategy, ("exact_match,strict-match", "lm_eval", "gsm8k"), False) for strategy in ("base", "none", "random")
+    ]
+    assert [arm.table.tolist() for arm in arms] == [[[0.5]]] * 3, "one number a run, whatever the number of questions"

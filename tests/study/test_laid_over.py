@@ -22,9 +22,10 @@ def test_mappings_are_merged_and_all_else_replaces() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "more"), [("paper_optimization", []), ("paper_behavior_sampling", ["recipe.validation.rows=4"])]
+    ("name", "more"),
+    [("paper_optimization", []), ("paper_behavior_sampling", ["recipe.validation.rows=4"]), ("cross_model", [])],
 )
-def test_the_studies_of_the_papers_get_small(name: str, more: list[str]) -> None:
+def test_the_studies_for_a_cluster_get_small(name: str, more: list[str]) -> None:
     whole = load_study(STUDIES / f"{name}.yaml")
     small = load_study(STUDIES / f"{name}.yaml", [str(STUDIES / "over" / "tiny.yaml"), *more])
     assert small.recipe.method == whole.recipe.method
