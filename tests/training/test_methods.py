@@ -86,3 +86,29 @@ def test_the_loss_of_serving_in_bf16_is_told(trained: Path) -> None:
         result(trained, "zero0-1-full")["merge_error"], rel=0.01
     )
     assert result(trained, "bf16")["merge_error"] == 0
+
+
+@pytest.mark.parametrize("world", [1, 2])
+def test_a_group_that_stays_up_holds_nothing_of_the_cells_before(trained: Path, world: int) -> None:
+    model = (trained / "zero3-2-full" / "weights" / "model.safetensors").stat().st_size
+    for rank in range(world):
+        left = json.loads((trained / f"job-{world}.json.left-{rank}").read_text())
+        assert len(left) > 20
+        assert {name: held for name, held in left.items() if held > model / 2} == {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("world", [1, 2])
+def test_on_a_disk_it_is_its_definition_too(tmp_path: Path, tiny_llama: Path, world: int) -> None:
+    from deepspeed.ops.op_builder import AsyncIOBuilder
+
+    if not AsyncIOBuilder().is_compatible():
+        pytest.skip("libaio, through which DeepSpeed swaps to a disk, is not installed here")
+    disk = {"nvme_path": str(tmp_path / "disk")}
+    job, names = {"model": str(tiny_llama), "out": str(tmp_path)}, ("lora", "full")
+    wanted = [{"name": f"definition-{name}", "recipe": RECIPES[name], "definition": True} for name in names]
+    found = [{"name": name, "recipe": RECIPES[name], "preset": "zero3_nvme", "placement": disk} for name in names]
+    train({**job, "cells": wanted}, tmp_path, 1)
+    train({**job, "cells": found}, tmp_path, world)
+    for name in names:
+        assert_equal_training(tmp_path, name, f"definition-{name}")
