@@ -36,6 +36,8 @@ class PoolPlanner:
     def __init__(self, study: Study, lookup: Lookup, online: bool, prompt_sets: Sequence[PromptSet]) -> None:
         self.study, self.lookup, self.online = study, lookup, online
         self.vectors: dict[tuple[str, str], Node] = {}
+        self.places: dict[tuple[str, int | str, int], tuple[str, int, int]] = {}
+        """What is asked for, (strategy label, budget and draw as the study has them), -> which of the samples that is."""
         self.open_budgets: set[str] = set()
         """Budgets that are shares of a number of rows which nobody knows yet."""
         self.pools = {"corpus": self._ingest("corpus", study.corpus)}
@@ -182,8 +184,9 @@ class PoolPlanner:
         for entry in sweep.strategy:
             for budget, draw in itertools.product(sweep.budget, sweep.draw):
                 if (node := self.sample(entry, budget, draw)) is not None:
-                    chosen = dict(node.task)
-                    found[entry.label, chosen["budget"], chosen["draw"]] = node
+                    place = (entry.label, node.task["budget"], node.task["draw"])
+                    self.places[entry.label, budget, draw] = place
+                    found[place] = node
         return found
 
     def sample(self, entry: Entry, budget: int | str, draw: int) -> Node | None:

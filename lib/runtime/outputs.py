@@ -124,6 +124,7 @@ def _finished(plan: Plan, lookup: Lookup, command: str) -> tuple[Finished, Stati
     """What a report of a finished plan is made of."""
     from lib.reporting.conclusions import conclusions
     from lib.reporting.merge import Finished
+    from lib.reporting.searched import search_facts
     from lib.reporting.summary import make_summary
     from lib.statistics.arms import make_arms
     from lib.statistics.results import make_results
@@ -133,19 +134,22 @@ def _finished(plan: Plan, lookup: Lookup, command: str) -> tuple[Finished, Stati
     over_runs = statistics(make_arms(plan, lookup))
     said = conclusions(over_runs, plan.study.evaluate.judges[0])
     best = {one.model: one.advice.label for one in said}
-    summary = {**make_summary(plan, lookup, command, best), "conclusions": [asdict(one) for one in said]}
+    searched = search_facts(plan, results)
+    summary = {**make_summary(plan, lookup, command, best, searched), "conclusions": [asdict(one) for one in said]}
     return Finished(results=results, summary=summary, means=over_runs.tables["means"].to_pylist()), over_runs
 
 
 def _write(folder: Path, found: Finished) -> str:
     from lib.reporting import text_table, write_report
+    from lib.reporting.searched import search_text
     from lib.reporting.unfinished import unfinished_text
 
     summary = dict(found.summary)
     write_table(folder / "results.parquet", found.results)
     write_text(folder / "summary.json", json.dumps(summary, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
     path = write_report(folder, found.results, summary, found.means)
-    return f"{text_table(found.results, summary)}{unfinished_text(summary)}\n\nreport: {path.resolve()}"
+    beside = search_text(summary.get("search")) + unfinished_text(summary)
+    return f"{text_table(found.results, summary)}{beside}\n\nreport: {path.resolve()}"
 
 
 def write_merged(plan: Plan, lookup: Lookup, cell: str, folder: Path) -> str:

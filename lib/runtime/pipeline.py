@@ -57,6 +57,8 @@ def run(
         UserError: the study or its data are wrong, it has no such cell, or a cell failed for a reason that the user can mend.
         RetriableError: the machine failed more often than was allowed.
     """
+    if study.sweep.search.adaptive:
+        raise UserError(f"sweep.search: {study.sweep.search.method} cannot be run yet: use random")
     lookup = Lookup(Store(study.storage))
     plan = make_plan(study, lookup)  # what is wrong with the study is said before anything is written
     if cell is not None and not plan.open_budgets and cell not in plan.every_label:
