@@ -57,7 +57,11 @@ def work(arguments: Sequence[str]) -> int:
     def finish(plan: Any, lookup: Any) -> None:
         print(report(plan, lookup, arguments))
 
-    if study.goal is None:
+    if study.sweep.search.adaptive:
+        from lib.runtime.search import search
+
+        search(study, Progress(), finish)
+    elif study.goal is None:
         run(study, Progress(), finish=finish)
     else:
         from lib.runtime.goal import search_budgets

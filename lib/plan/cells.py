@@ -14,6 +14,7 @@ from lib.plan.judges import JudgePlanner
 from lib.plan.lookup import Lookup
 from lib.plan.node import Node
 from lib.plan.points import Point
+from lib.plan.searchable import check_looks
 from lib.plan.training import TrainingPlanner, named_family, with_targets
 from lib.plan.utility import AskedTask
 from lib.store import digest_value
@@ -46,21 +47,23 @@ class CellPlanner:
         self._check_engine()
         self.judges, self.tasks = judges, tasks
 
-    def cells(self, samples: Mapping[Place, Node], points: Points | None = None) -> list[Cell]:
+    def cells(self, samples: Mapping[Place, Node], points: Points | None = None, every: Points = ()) -> list[Cell]:
         """The untouched model and every different cell, model by model.
 
         Args:
             samples: by (strategy label, budget, draw).
             points: the only ones that are meant, and their samples (None: the product of all axes).
+            every: points whose data are made ready too, since a search may come to them.
         """
         cells: list[Cell] = []
         for model in self.study.models:
             weights = self.training.models[model.name]
-            self._check_family(model, weights, points)
+            own = None if points is None else [one for one in points if one[1].model in (None, model.name)]
+            self._check_family(model, weights, own)
             base = Cell(model=model.name, strategy="base", budget=0, draw=0, seed=0, axes=self.variant.asked)
             cells.append(self._evaluated(base, model, weights))
             unique: dict[str, Cell] = {}
-            for axes, recipe, place, seed in self._meant(model, samples, points):
+            for axes, recipe, place, seed in self._meant(model, samples, own):
                 label, budget, draw = place
                 train = self.training.train(model, weights, recipe, seed, samples[place])
                 cell = Cell(
@@ -75,6 +78,8 @@ class CellPlanner:
                 else:
                     unique[same] = cell
             cells += [self._evaluated(cell, model, weights) for cell in unique.values()]
+            for number, (_, recipe) in enumerate(self._recipes(model, every)):
+                self.training.mix(model, weights, recipe, samples[every[number][0]])
         return cells
 
     def _meant(
@@ -84,6 +89,7 @@ class CellPlanner:
         grid = list(itertools.product(samples, self.study.sweep.seed))
         for number, (axes, swept) in enumerate(self._recipes(model, points)):
             recipe = with_targets(swept, model)
+            check_looks(recipe, self.study.sweep.search.method)
             for place, seed in grid if points is None else [(points[number][0], points[number][1].seed)]:
                 yield axes, recipe, place, seed
 

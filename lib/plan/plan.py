@@ -34,7 +34,7 @@ from lib.plan.judges import JudgePlanner
 from lib.plan.lookup import Lookup
 from lib.plan.node import STAGES, Node
 from lib.plan.objective import Objective, find_objective
-from lib.plan.points import Point
+from lib.plan.points import Point, covering
 from lib.plan.pools import PoolPlanner
 from lib.plan.training import TrainingPlanner
 from lib.plan.utility import harness_tasks
@@ -156,13 +156,9 @@ def plan_variant(variant: Variant, lookup: Lookup, online: bool, points: Sequenc
     samples = pools.samples()
     training = TrainingPlanner(study, lookup, pools)
     tasks = harness_tasks(study, lookup, online)
-    meant = None
-    if points is not None:
-        asked = [
-            (pools.places.get((one.strategy, one.budget, one.draw)), one) for one in points if one.of(variant.axes)
-        ]
-        meant = [(place, one) for place, one in asked if place is not None]
-    cells = CellPlanner(variant, lookup, prompt_sets, training, judges, tasks).cells(samples, meant)
+    meant = None if points is None else pools.placed(one for one in points if one.of(variant.axes))
+    every = pools.placed(covering(study.sweep)) if study.sweep.search.adaptive else ()
+    cells = CellPlanner(variant, lookup, prompt_sets, training, judges, tasks).cells(samples, meant, every)
     return Plan(
         study=study, prompt_sets=prompt_sets, shared=(*training.models.values(), *training.more, *pools.nodes()),
         samples=samples, selections=tuple(samples.values()), mixes=tuple(training.mixes.values()), first=training.first,

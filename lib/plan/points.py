@@ -4,8 +4,8 @@ A random search draws each axis by itself, as Ray Tune's samplers do, from a see
 Ray. The first n points of a search are the same however many more it asks for, so raising `trials` adds cells and keeps those
 that are there. Points that come to one cell by construction (`none` has no budget, some strategies have no draw) are one.
 
-What an adaptive search tries is known as it goes. Its driver hands it over (`Search.points` of `Sought`); a plan made before
-or after is made of what the search has written down, or else of points drawn at random that stand for as many cells.
+What an adaptive search tries is known as it goes (`lib/plan/tried`); a plan made before has points drawn at random, which
+stand for as many cells.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from typing import Any
 
 from lib.sampling.strategy import make_strategy
 from lib.study.search import Range
-from lib.study.sweep import RECIPE_AXIS, Sweep
+from lib.study.sweep import MIXED, RECIPE_AXIS, Sweep
 
-STRATEGY, BUDGET, DRAW, SEED = "strategy", "budget", "draw", "seed"
+MODEL, STRATEGY, BUDGET, DRAW, SEED = "model", "strategy", "budget", "draw", "seed"
 MISSES = 100
 """Draws in vain, for each point, before a space counts as used up."""
 
@@ -28,6 +28,8 @@ MISSES = 100
 class Point:
     """One combination of the axes."""
 
+    model: str | None = None
+    """None: every model of the study."""
     strategy: str
     """A strategy's label."""
     budget: int | str
@@ -62,7 +64,7 @@ def space_of(sweep: Sweep) -> Space:
 
 def point_of(chosen: Mapping[str, Any]) -> Point:
     """The point of a choice on every axis."""
-    head = {name: chosen[name] for name in (STRATEGY, BUDGET, DRAW, SEED)}
+    head = {name: chosen[name] for name in (MODEL, STRATEGY, BUDGET, DRAW, SEED) if name in chosen}
     return Point(**head, axes={path: value for path, value in chosen.items() if path not in head})
 
 
@@ -96,8 +98,6 @@ def identity_of(point: Point, sweep: Sweep) -> str:
 def covering(sweep: Sweep) -> Iterator[Point]:
     """Points with which everything that comes before training is planned, for any point of the axes: every selection, and
     every value of the recipe that data depend on."""
-    from lib.study.sweep import MIXED
-
     space = space_of(sweep)
     first = {path: values.at(0) if isinstance(values, Range) else values[0] for path, values in space.items()}
     lengths = space.get(MIXED, (None,))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -17,6 +17,7 @@ from lib.models.source import ModelSource, resolve_model
 from lib.plan.labels import label_node
 from lib.plan.lookup import Lookup
 from lib.plan.node import Node, identity_with
+from lib.plan.points import Point
 from lib.sampling.select import resolve_budget
 from lib.sampling.strategy import Strategy, make_strategy
 from lib.study.schema import Corpus, Source, Study
@@ -188,6 +189,11 @@ class PoolPlanner:
                     self.places[entry.label, budget, draw] = place
                     found[place] = node
         return found
+
+    def placed(self, points: Iterable[Point]) -> list[tuple[tuple[str, int, int], Point]]:
+        """Points with which of the samples each has; those whose budget is not known yet are left out."""
+        found = [(self.places.get((one.strategy, one.budget, one.draw)), one) for one in points]
+        return [(place, one) for place, one in found if place is not None]
 
     def sample(self, entry: Entry, budget: int | str, draw: int) -> Node | None:
         """The node of one selection; None where the budget is a share of rows that nobody has counted yet."""

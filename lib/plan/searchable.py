@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
+
 from lib.errors import UserError
+from lib.plan.points import space_of
 from lib.study.recipe import Recipe
 from lib.study.schema import Study
+from lib.study.search import Range
 
 
 def check_search(study: Study) -> None:
@@ -30,6 +34,15 @@ def check_search(study: Study) -> None:
         raise UserError(
             f"axis {next(iter(sweep.study_axes))!r}: method {method} searches strategies, budgets and the recipe: leave it "
             "out, or use method: random"
+        )
+    if method == "optuna" and importlib.util.find_spec("optuna") is None:
+        raise UserError(
+            "sweep.search: optuna needs the package optuna: uv pip install -c constraints-cpu.txt -e '.[cpu,search]' (on a GPU "
+            "machine: gpu in both places)"
+        )
+    if all(not isinstance(values, Range) and len(values) < 2 for values in space_of(sweep).values()):
+        raise UserError(
+            f"method {method} has nothing to choose from: give an axis of the sweep several values, or a range"
         )
     gpus, engine = study.cluster.max_gpus, study.evaluate.engine.tensor_parallel
     if isinstance(gpus, int) and 0 < gpus < study.train.workers + engine:

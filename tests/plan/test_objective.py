@@ -58,11 +58,13 @@ def test_over_the_limit_is_worse_than_anything_under_it() -> None:
             ["sweep.search={method: random, over_refusal_at_most: 0.1}", "evaluate.prompts=[harmful]"],
             "does not measure over_refusal",
         ),
-        (["sweep.search=optuna", "evaluate.judges=[probe]"], "judges inside the search"),
-        (["sweep.search=optuna", "sweep.seed=[0, 1]"], "would choose the luckiest"),
+        (["sweep.search=asha", "evaluate.judges=[probe]"], "judges inside the search"),
+        (["sweep.search=asha", "sweep.seed=[0, 1]"], "would choose the luckiest"),
         (["sweep.search=asha", "sweep.selection.near_duplicates=[count, drop]"], "searches strategies, budgets and the recipe"),
-        (["sweep.search=optuna", "cluster.max_gpus=1"], "answers on 1 beside them, and cluster.max_gpus is 1"),
-        (["sweep.search=optuna", "cluster.max_gpus=4", "sweep.max_concurrent=4"], "and an engine of 1 take 5 GPUs"),
+        (["sweep.search=asha", "cluster.max_gpus=1"], "answers on 1 beside them, and cluster.max_gpus is 1"),
+        (["sweep.search=asha", "cluster.max_gpus=4", "sweep.max_concurrent=4"], "and an engine of 1 take 5 GPUs"),
+        (["sweep.search=asha", "sweep.strategy=random"], "has nothing to choose from"),
+        (["sweep.search=asha", "recipe.ema={decay: 0.5, space: delta, every_n_steps: 10}"], "has its form at the end alone"),
         (["sweep.search=random", "goal={at_most: 0.5}"], "goal has a search of its own"),
     ],
 )  # fmt: skip
@@ -72,3 +74,12 @@ def test_what_cannot_be_looked_at_is_refused_in_one_line(tmp_path: Path, overrid
         make_plan(study, Lookup(Store(study.storage)))
     assert said in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_missing_package_is_named_with_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lib.plan.searchable.importlib.util.find_spec", lambda name: None)
+    study = demo(tmp_path, "sweep.search=optuna")
+    with pytest.raises(
+        UserError, match=r"needs the package optuna: uv pip install -c constraints-cpu\.txt -e '\.\[cpu,search\]'"
+    ):
+        make_plan(study, Lookup(Store(study.storage)))
