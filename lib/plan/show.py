@@ -9,6 +9,7 @@ from lib.plan.lookup import Lookup
 from lib.plan.node import STAGES
 from lib.plan.plan import Plan
 from lib.plan.pricing import FORWARD_FLOPS, Bill
+from lib.plan.tried import read_tried
 from lib.progress import duration
 
 HEAD = ("stage", "have", "to run", "tokens", "starts")
@@ -59,11 +60,12 @@ def search_lines(plan: Plan) -> list[str]:
     if not search.adaptive:
         return [f"search {search.method}: at most {search.trials} cells of each model, seed {search.seed}; {looked}"]
     models = len(plan.study.models)
+    listed = "stand for as many" if read_tried(plan.study) is None else "are the ones so far"
     told = f"search {search.method}: at most {search.trials} trials of each model, seed {search.seed}; {looked}"
     return [
         told,
         f"search {search.method}: {models} training group{'s' if models > 1 else ''} and {models} more engine "
-        f"start{'s' if models > 1 else ''} at least; cells are chosen as it goes, and those listed here stand for as many",
+        f"start{'s' if models > 1 else ''} at least; cells are chosen as it goes, and those listed here {listed}",
     ]
 
 

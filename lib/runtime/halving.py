@@ -22,6 +22,10 @@ class Halving(ASHAScheduler):  # type: ignore[misc]  # Ray has no types
         super().__init__(time_attr=TIME, metric=SCORE, mode="min", max_t=end, grace_period=1, reduction_factor=factor)
         self.decided, self.end = decided, end
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing goes along where Tune writes down how it was called."""
+        return {}
+
     def on_trial_result(self, tune_controller: Any, trial: Any, result: Mapping[str, Any]) -> str:
         """Tune asks what is to become of a trial."""
         action: str = super().on_trial_result(tune_controller, trial, result)

@@ -144,6 +144,7 @@ class Looker:
             job = answer_job(node, self.study, self.run, 1 + self.study.train.retries)
             asked[name] = replace(job, key=own, identity=identity, stage=LOOK)
         engine.ask([replace(trained, jobs=list(asked.values()))])
+        self.judge.prepare({}, gpu=False)
         tables = {}
         for name, job in asked.items():
             folder = self.lookup.store.need(LOOK, job.key).folder

@@ -116,6 +116,10 @@ class Suggestions(Searcher):  # type: ignore[misc]  # Ray has no types
             self.sampler.on_trial_complete(name, told, error=score is None)
         self.round = []
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing goes along where Tune writes down how it was called."""
+        return {}
+
     def save(self, checkpoint_path: str) -> None:
         """Nothing: what a search knows is in the store."""
 

@@ -32,7 +32,10 @@ def test_before_a_search_as_many_cells_are_planned_as_it_may_try(tmp_path: Path)
     assert sum(cell.train is not None for cell in plan.cells) == 3
     text = describe(plan, lookup)
     assert "search asha: at most 3 trials of each model, seed 0; looks at asr on harmful by keyword:qi29" in text
-    assert "1 training group and 1 more engine start" in text
+    assert "1 training group and 1 more engine start at least" in text
+    assert "those listed here stand for as many" in text
+    write_tried(study, [], {})
+    assert "those listed here are the ones so far" in describe(make_plan(study, lookup), lookup)
 
 
 def test_data_are_made_ready_for_every_cell_there_may_be(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ray import cloudpickle
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
@@ -83,6 +84,7 @@ def drive(study: Study, world: World, monkeypatch: pytest.MonkeyPatch, *, die_af
         begin=lambda choice: state.begin(points[choice["number"]]), over=state.over,
     )  # fmt: skip
     scheduler = Halving(state.decided, factor=3, end=state.end)
+    cloudpickle.dumps((suggestions, scheduler))  # Tune does
     steps = 0
     for number in range(100):
         name = f"t{number}"
