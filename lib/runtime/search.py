@@ -195,6 +195,10 @@ class Judged(threading.Thread):
                         self._judge(event, self.state.found.trials[event["key"]])
             except ray.exceptions.RayActorError:  # the queue has gone: the search is over
                 return
+            except Exception as error:  # the storage is full, say: nobody may be left waiting
+                self.broken, self.state.found.over = error, True
+                ray.get(self.state.queue.drop.remote(self.state.lost))
+                return
 
     def _judge(self, event: dict[str, Any], trial: Trial) -> None:
         try:

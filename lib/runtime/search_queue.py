@@ -75,6 +75,12 @@ class SearchQueue(CellQueue):
             self.known[key] = True
             self.valued[key].set()
 
+    async def drop(self, value: dict[str, Any]) -> None:
+        """Nobody looks at cells any more: every trial that waits gets this value, its last."""
+        for key in [one for one, known in self.known.items() if not known]:
+            await self.tell(key, value)
+            await self.end(key)
+
     async def values_of(self, key: str, seen: int) -> tuple[list[dict[str, Any]], bool]:
         """The values of a cell from `seen` on, when there are any or it has ended; and has it ended? Called by its trial."""
         while len(self.values[key]) <= seen and not self.known[key]:

@@ -153,9 +153,14 @@ class Searching:
         self.found.write()
         self._call("tell", trial.key, self.of_look(look))
 
+    @property
+    def lost(self) -> dict[str, Any]:
+        """What the trial of a cell without a value reports."""
+        return {SCORE: float("nan"), FAILED: 1, TIME: self.end}
+
     def tell_end(self, trial: Trial) -> None:
         """A cell has come to its end, or has failed: its trial is told, and it is written down."""
-        told: dict[str, Any] = {SCORE: float("nan"), FAILED: 1, TIME: self.end}
+        told = self.lost
         if trial.value is not None and not trial.failed:
             told = {SCORE: self.score(trial.value), self.looker.objective.metric: trial.value.value, TIME: self.end}
         self.found.write()

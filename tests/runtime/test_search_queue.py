@@ -54,6 +54,22 @@ def test_values_come_to_the_trial_in_order_and_then_their_end() -> None:
     run(body())
 
 
+def test_when_nobody_looks_any_more_no_trial_is_left_waiting() -> None:
+    async def body() -> None:
+        queue = SearchQueue(2)
+        for key in "ab":
+            await queue.add(cell(key))
+        await queue.tell("a", {"score": 1.0})
+        await queue.end("a")
+        waiting = asyncio.create_task(queue.values_of("b", 0))
+        await asyncio.sleep(0)
+        await queue.drop({"failed": 1})
+        assert await waiting == ([{"failed": 1}], True)
+        assert await queue.values_of("a", 0) == ([{"score": 1.0}], True)
+
+    run(body())
+
+
 def test_a_cell_waits_at_a_look_until_it_is_decided() -> None:
     async def body() -> None:
         queue = SearchQueue(2)
