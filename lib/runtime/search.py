@@ -154,6 +154,7 @@ def _run(study: Study, state: Searching, engine: Answering, suggestions: Suggest
                 run_config=run_config(study, scratch),
             ).fit()  # fmt: skip
         finally:
+            queue.close.remote()  # groups that wait for a cell may go
             judged.stop()
             engine.stop()
     for trial in state.found.trials.values():
