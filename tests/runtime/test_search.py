@@ -17,8 +17,8 @@ from tests.studies import run_job, start_job, write_study
 
 pytestmark = [pytest.mark.ray, pytest.mark.engine, pytest.mark.slow]
 
-AXES = ("sweep.strategy=[random, sss_b]", "sweep.budget=[8]", "sweep.recipe.lr={from: 1e-3, to: 1e-1, scale: log}")
-SHORT = ("recipe.steps=9", "evaluate.prompts.0.limit=3", "evaluate.prompts.1.limit=3")
+AXES = ("sweep.strategy=[random, sss_b]", "sweep.budget=[8]", "sweep.recipe.lr={from: 1e-2, to: 0.5, scale: log}")
+SHORT = ("recipe.steps=15", "evaluate.prompts.0.limit=6", "evaluate.prompts.1.limit=2")
 JUDGES = "evaluate.judges=['keyword:qi29', 'openai:grader']"
 LOOKS = "prompts: harmful, metric: harm_score_5, judge: 'openai:grader'"
 OPTUNA = f"sweep.search={{method: optuna, trials: 4, {LOOKS}}}"
@@ -116,8 +116,8 @@ def test_asha_stops_cells_on_their_way_and_the_others_are_what_a_grid_gives(
     summary = json.loads((storage / "studies" / "tiny" / "summary.json").read_text())
     assert [one["key"] for one in summary["search"]["stopped"]] == [one["key"] for one in stopped]
     for one in stopped:
-        assert one["step"] == 3
-        assert f"{one['label']} was stopped at step 3" in output
+        assert one["step"] == 5
+        assert f"{one['label']} was stopped at step 5" in output
 
     # One that came through has the files of a cell that nobody looked at.
     survivor = done[-1]
