@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from argparse import ArgumentParser
 from collections.abc import Sequence
 from typing import Any
 
 from lib.cli import parser, read_study, run_job
 from lib.errors import UserError
 from lib.outgoing import tell
+from lib.study.schema import Study
 
 
 def work(arguments: Sequence[str]) -> int:
@@ -39,27 +41,13 @@ def work(arguments: Sequence[str]) -> int:
         from lib.status.text import status_text
         from lib.store import Store
 
-        print(status_text(study.name, study_folder(study), Store(study.storage)))
+        tell(status_text(study.name, study_folder(study), Store(study.storage)))
         return 0
     if given.gc:
-        from lib.plan.collect import GRACE, collect
-        from lib.study.part import seconds
-
-        try:
-            grace_s = seconds(given.grace or GRACE)
-        except ValueError as error:
-            options.error(f"--grace: {error}")
-        tell(collect(study, grace_s=grace_s, yes=given.yes))
+        tell(_collected(study, given, options))
         return 0
     if given.dry_run:
-        from lib.plan import Lookup, make_plan
-        from lib.plan.accelerators import find_accelerator
-        from lib.plan.show import describe
-        from lib.store import Store
-
-        accelerator = find_accelerator(given.accelerator, gpus=study.cluster.max_gpus != 0)
-        lookup = Lookup(Store(study.storage))
-        tell(describe(make_plan(study, lookup), lookup, accelerator))
+        tell(_described(study, given.accelerator))
         return 0
     from lib.progress import Progress
     from lib.runtime.outputs import report
@@ -68,13 +56,41 @@ def work(arguments: Sequence[str]) -> int:
     def finish(plan: Any, lookup: Any, goal: Any = None) -> None:
         tell(report(plan, lookup, arguments, goal))
 
-    if study.goal is None:
+    if study.sweep.search.adaptive:
+        from lib.runtime.search import search
+
+        search(study, Progress(), finish)
+    elif study.goal is None:
         run(study, Progress(), finish=finish)
     else:
         from lib.runtime.goal import search_budgets
 
         search_budgets(study, Progress(), finish)
     return 0
+
+
+def _described(study: Study, accelerator: str | None) -> str:
+    """What `--dry-run` prints."""
+    from lib.plan import Lookup, make_plan
+    from lib.plan.accelerators import find_accelerator
+    from lib.plan.show import describe
+    from lib.store import Store
+
+    device = find_accelerator(accelerator, gpus=study.cluster.max_gpus != 0)
+    lookup = Lookup(Store(study.storage))
+    return describe(make_plan(study, lookup), lookup, device)
+
+
+def _collected(study: Study, given: Any, options: ArgumentParser) -> str:
+    """What `--gc` prints."""
+    from lib.plan.collect import GRACE, collect
+    from lib.study.part import seconds
+
+    try:
+        grace_s = seconds(given.grace or GRACE)
+    except ValueError as error:
+        options.error(f"--grace: {error}")
+    return collect(study, grace_s=grace_s, yes=given.yes)
 
 
 if __name__ == "__main__":

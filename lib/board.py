@@ -51,6 +51,11 @@ class Board:
         if math.isfinite(loss) and (self.best is None or loss < self.best[0]):
             self.best = (loss, label)
 
+    def stop(self, label: str) -> None:
+        """A search has stopped a cell on its way: it is none of those to come."""
+        self.running.pop(label, None)
+        self.total -= 1
+
     def left_s(self, now: float) -> float | None:
         """Seconds left at the rate so far; None before there is one."""
         part = sum(done / total for done, total in self.running.values() if total)

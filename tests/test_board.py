@@ -47,6 +47,12 @@ def test_the_board_counts_and_tells_the_best_and_the_time_left() -> None:
     ]
 
 
+def test_a_cell_that_a_search_stopped_is_none_of_those_to_come() -> None:
+    made = board()
+    made.stop("e")
+    assert made.lines(170.0)[0] == "cells: 2 done, 1 running, 1 failed, 3 waiting; about 1:10 left"
+
+
 def test_an_empty_board_promises_nothing() -> None:
     assert Board(total=2, begun=0.0).lines(9.0) == ["cells: 0 done, 0 running, 0 failed, 2 waiting"]
 

@@ -56,6 +56,18 @@ class FailedCell:
     """One line."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class StoppedCell:
+    """A fine-tune that a search stopped before its end: it has no weights and is in no table."""
+
+    label: str
+    key: str
+    step: int
+    """Optimizer steps it had made."""
+    value: float
+    """Of what the search looks at, when it was stopped."""
+
+
 def axis_words(axes: Mapping[str, Any]) -> list[str]:
     """Swept values as labels have them: `lr=0.001`, `selection.near_duplicates=drop`."""
     return [f"{path.removeprefix(RECIPE_AXIS)}={_written(value)}" for path, value in axes.items()]

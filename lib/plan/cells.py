@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from lib.errors import UserError
@@ -13,6 +13,8 @@ from lib.plan.cell import Cell
 from lib.plan.judges import JudgePlanner
 from lib.plan.lookup import Lookup
 from lib.plan.node import Node
+from lib.plan.points import Point
+from lib.plan.searchable import check_looks
 from lib.plan.training import TrainingPlanner, named_family, with_targets
 from lib.plan.utility import AskedTask
 from lib.store import digest_value
@@ -20,6 +22,10 @@ from lib.study.models import Model
 from lib.study.recipe import Lora, Recipe, recipe_of
 from lib.study.variants import Variant
 
+Place = tuple[str, int, int]
+"""Strategy label, budget, draw: which of the samples."""
+Points = Sequence[tuple[Place, Point]]
+"""What a search means, with the sample of each."""
 BF16_MERGE_LIMIT = 0.1
 """Above this relative rounding error a merged cell is not served in bf16."""
 
@@ -41,39 +47,58 @@ class CellPlanner:
         self._check_engine()
         self.judges, self.tasks = judges, tasks
 
-    def cells(self, samples: Mapping[tuple[str, int, int], Node]) -> list[Cell]:
-        """The untouched model and every different cell, model by model."""
+    def cells(self, samples: Mapping[Place, Node], points: Points | None = None, every: Points = ()) -> list[Cell]:
+        """The untouched model and every different cell, model by model.
+
+        Args:
+            samples: by (strategy label, budget, draw).
+            points: the only ones that are meant, and their samples (None: the product of all axes).
+            every: points whose data are made ready too, since a search may come to them.
+        """
         cells: list[Cell] = []
         for model in self.study.models:
             weights = self.training.models[model.name]
-            self._check_family(model, weights)
+            own = None if points is None else [one for one in points if one[1].model in (None, model.name)]
+            self._check_family(model, weights, own)
             base = Cell(model=model.name, strategy="base", budget=0, draw=0, seed=0, axes=self.variant.asked)
             cells.append(self._evaluated(base, model, weights))
             unique: dict[str, Cell] = {}
-            for axes, swept in self._recipes(model):
-                recipe = with_targets(swept, model)
-                for (label, budget, draw), sample in samples.items():
-                    for seed in self.study.sweep.seed:
-                        train = self.training.train(model, weights, recipe, seed, sample)
-                        cell = Cell(
-                            model=model.name, strategy=label, budget=budget, draw=draw, seed=seed, axes=axes,
-                            sample=sample, train=train,
-                        )  # fmt: skip
-                        same = train.key or digest_value([sample.title, axes, seed])
-                        if same in unique:
-                            first = unique[same]
-                            unique[same] = Cell(**{**vars(first), "also": (*first.also, cell.label)})
-                        else:
-                            unique[same] = cell
+            for axes, recipe, place, seed in self._meant(model, samples, own):
+                label, budget, draw = place
+                train = self.training.train(model, weights, recipe, seed, samples[place])
+                cell = Cell(
+                    model=model.name, strategy=label, budget=budget, draw=draw, seed=seed, axes=axes,
+                    sample=samples[place], train=train,
+                )  # fmt: skip
+                same = train.key or digest_value([samples[place].title, axes, seed])
+                if same in unique:
+                    first = unique[same]
+                    also = first.also if cell.label == first.label else (*first.also, cell.label)
+                    unique[same] = Cell(**{**vars(first), "also": also})
+                else:
+                    unique[same] = cell
             cells += [self._evaluated(cell, model, weights) for cell in unique.values()]
+            for number, (_, recipe) in enumerate(self._recipes(model, every)):
+                self.training.mix(model, weights, recipe, samples[every[number][0]])
         return cells
 
-    def _check_family(self, model: Model, weights: Node) -> None:
+    def _meant(
+        self, model: Model, samples: Iterable[Place], points: Points | None
+    ) -> Iterator[tuple[dict[str, Any], Recipe, Place, int]]:
+        """(swept values, recipe, sample, seed) of every cell of a model."""
+        grid = list(itertools.product(samples, self.study.sweep.seed))
+        for number, (axes, swept) in enumerate(self._recipes(model, points)):
+            recipe = with_targets(swept, model)
+            check_looks(recipe, self.study.sweep.search.method)
+            for place, seed in grid if points is None else [(points[number][0], points[number][1].seed)]:
+                yield axes, recipe, place, seed
+
+    def _check_family(self, model: Model, weights: Node, points: Points | None) -> None:
         """What can be told before anything runs, where the model's folder is already here."""
         if not self.lookup.have(weights):
             return
         family = find_family(self.lookup.folder(weights), model.family)
-        for _, recipe in self._recipes(model):
+        for _, recipe in self._recipes(model, points):
             lora_targets(recipe.lora.targets, family)
 
     @property
@@ -98,14 +123,16 @@ class CellPlanner:
                 "leave max_loras out"
             )
 
-    def _recipes(self, model: Model) -> Iterator[tuple[dict[str, Any], Recipe]]:
-        """Every combination of the recipe axes, with the variant's own values, and the recipe that it makes for a model."""
-        axes, own = self.study.sweep.recipe_axes, self.variant.axes
+    def _recipes(self, model: Model, points: Points | None) -> Iterator[tuple[dict[str, Any], Recipe]]:
+        """The swept values with the variant's own, and the recipe that they make for a model: of every combination of the
+        recipe axes, or of every point."""
+        sweep = self.study.sweep
         recipe = recipe_of(self.study.recipe, model.recipe, f"models.{model.name}.recipe")
-        for values in itertools.product(*axes.values()):
-            chosen = dict(zip(axes, values, strict=True))
-            told = {**own, **chosen}
-            yield {path: told[path] for path in self.study.sweep.axes}, with_axes(recipe, chosen)
+        axes = sweep.recipe_axes
+        grid = (dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values()))
+        for chosen in grid if points is None else (point.recipe for _, point in points):
+            told = {**self.variant.axes, **chosen}
+            yield {path: told[path] for path in sweep.paths}, with_axes(recipe, chosen)
 
     def _evaluated(self, cell: Cell, model: Model, weights: Node) -> Cell:
         """The cell with its generate, judge and utility nodes."""

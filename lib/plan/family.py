@@ -16,6 +16,9 @@ from lib.plan.cell import Cell, axis_words
 from lib.plan.lookup import Lookup
 from lib.plan.node import Node
 from lib.plan.plan import Plan, plan_variant
+from lib.plan.points import Point, sampled
+from lib.plan.searchable import check_search
+from lib.plan.tried import read_tried
 from lib.store import digest_value
 from lib.study.models import OfCell
 from lib.study.schema import Study
@@ -30,21 +33,36 @@ ENTERS = {
 """The axes whose values enter a stage's identity directly, beside its inputs."""
 
 
-def make_plan(study: Study, lookup: Lookup, *, online: bool = False) -> Plan:
+def make_plan(study: Study, lookup: Lookup, *, online: bool = False, points: Sequence[Point] | None = None) -> Plan:
     """Plan a study against what the store already has.
 
     Args:
         online: ask the hub for revisions that cannot be told from here.
+        points: the only cells that are meant (None: all of a grid; of a search, those that it has, or would, come to).
 
     Raises:
         UserError: missing or wrong input, unknown plug-in, contradictory settings, an axis that cannot be one.
     """
+    check_search(study)
     found = variants(study)
+    if points is None:
+        points = points_of(study)
     if not study.sweep.study_axes:
-        return plan_variant(found[0], lookup, online)
-    plans = [plan_variant(variant, lookup, online) for variant in found]
+        plan = plan_variant(found[0], lookup, online, points)
+        tried = read_tried(study) or () if study.sweep.search.adaptive else ()
+        return replace(plan, stopped=tuple(one.stopped for one in tried if one.state == "stopped"))
+    plans = [plan_variant(variant, lookup, online, points) for variant in found]
     _refuse_contradictions(study, plans[0])
     return _merged(found, plans)
+
+
+def points_of(study: Study) -> list[Point] | None:
+    """The cells that a study's search means (None: all of the grid): those it has tried and not stopped, or else a sample."""
+    sweep = study.sweep
+    if sweep.search.method == "grid":
+        return None
+    tried = read_tried(study) if sweep.search.adaptive else None
+    return sampled(sweep) if tried is None else [one.point for one in tried if one.state != "stopped"]
 
 
 def _refuse_contradictions(study: Study, first: Plan) -> None:

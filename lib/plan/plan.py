@@ -23,16 +23,18 @@ A study with axes outside the recipe is a family of studies: each is planned her
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lib.export.format import make_format
 from lib.generation.prompts import PromptSet, load_prompts
-from lib.plan.cell import Cell, FailedCell
+from lib.plan.cell import Cell, FailedCell, StoppedCell
 from lib.plan.cells import CellPlanner
 from lib.plan.judges import JudgePlanner
 from lib.plan.lookup import Lookup
 from lib.plan.node import STAGES, Node
+from lib.plan.objective import Objective, find_objective
+from lib.plan.points import Point, covering
 from lib.plan.pools import PoolPlanner
 from lib.plan.training import TrainingPlanner
 from lib.plan.utility import harness_tasks
@@ -64,8 +66,12 @@ class Plan:
     corpus are of."""
     failed: tuple[FailedCell, ...] = ()
     """Fine-tunes that this run tried in vain, and that `cells` is without."""
+    stopped: tuple[StoppedCell, ...] = ()
+    """Fine-tunes that a search stopped on their way, and that `cells` is without."""
     left: tuple[str, ...] = ()
     """Labels of fine-tunes that this run did not come to, and that `cells` is without."""
+    objective: Objective | None = None
+    """What the study's search looks at (None: no search, or prompt sets that are not read yet)."""
     open_budgets: tuple[str, ...] = ()
     """Shares of benign rows that are not read yet: their selections and cells are not in this plan."""
 
@@ -134,8 +140,13 @@ def _prompts(spec: Prompts, lookup: Lookup, online: bool) -> PromptSet:
     return known or load_prompts(spec, online=False)
 
 
-def plan_variant(variant: Variant, lookup: Lookup, online: bool) -> Plan:
-    """Plan one study of a family by itself."""
+def plan_variant(variant: Variant, lookup: Lookup, online: bool, points: Sequence[Point] | None = None) -> Plan:
+    """Plan one study of a family by itself.
+
+    Args:
+        points: the cells that are meant (None: the whole grid). Those of other variants are left out, and those whose budget
+            is not known yet.
+    """
     study = variant.study
     prompt_sets = tuple(_prompts(spec, lookup, online) for spec in study.evaluate.prompts)
     for name in study.export:
@@ -145,9 +156,12 @@ def plan_variant(variant: Variant, lookup: Lookup, online: bool) -> Plan:
     samples = pools.samples()
     training = TrainingPlanner(study, lookup, pools)
     tasks = harness_tasks(study, lookup, online)
-    cells = CellPlanner(variant, lookup, prompt_sets, training, judges, tasks).cells(samples)
+    meant = None if points is None else pools.placed(one for one in points if one.of(variant.axes))
+    every = pools.placed(covering(study.sweep)) if study.sweep.search.adaptive else ()
+    cells = CellPlanner(variant, lookup, prompt_sets, training, judges, tasks).cells(samples, meant, every)
     return Plan(
         study=study, prompt_sets=prompt_sets, shared=(*training.models.values(), *training.more, *pools.nodes()),
         samples=samples, selections=tuple(samples.values()), mixes=tuple(training.mixes.values()), first=training.first,
-        cells=tuple(cells), judges=judges, open_budgets=tuple(sorted(pools.open_budgets)),
+        cells=tuple(cells), judges=judges, objective=find_objective(study, prompt_sets, judges.judges),
+        open_budgets=tuple(sorted(pools.open_budgets)),
     )  # fmt: skip

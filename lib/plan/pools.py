@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -17,6 +17,7 @@ from lib.models.source import ModelSource, resolve_model
 from lib.plan.labels import label_node
 from lib.plan.lookup import Lookup
 from lib.plan.node import Node, identity_with
+from lib.plan.points import Point
 from lib.sampling.select import resolve_budget
 from lib.sampling.strategy import Strategy, make_strategy
 from lib.study.schema import Corpus, Source, Study
@@ -36,6 +37,8 @@ class PoolPlanner:
     def __init__(self, study: Study, lookup: Lookup, online: bool, prompt_sets: Sequence[PromptSet]) -> None:
         self.study, self.lookup, self.online = study, lookup, online
         self.vectors: dict[tuple[str, str], Node] = {}
+        self.places: dict[tuple[str, int | str, int], tuple[str, int, int]] = {}
+        """What is asked for, (strategy label, budget and draw as the study has them), -> which of the samples that is."""
         self.open_budgets: set[str] = set()
         """Budgets that are shares of a number of rows which nobody knows yet."""
         self.pools = {"corpus": self._ingest("corpus", study.corpus)}
@@ -182,9 +185,15 @@ class PoolPlanner:
         for entry in sweep.strategy:
             for budget, draw in itertools.product(sweep.budget, sweep.draw):
                 if (node := self.sample(entry, budget, draw)) is not None:
-                    chosen = dict(node.task)
-                    found[entry.label, chosen["budget"], chosen["draw"]] = node
+                    place = (entry.label, node.task["budget"], node.task["draw"])
+                    self.places[entry.label, budget, draw] = place
+                    found[place] = node
         return found
+
+    def placed(self, points: Iterable[Point]) -> list[tuple[tuple[str, int, int], Point]]:
+        """Points with which of the samples each has; those whose budget is not known yet are left out."""
+        found = [(self.places.get((one.strategy, one.budget, one.draw)), one) for one in points]
+        return [(place, one) for place, one in found if place is not None]
 
     def sample(self, entry: Entry, budget: int | str, draw: int) -> Node | None:
         """The node of one selection; None where the budget is a share of rows that nobody has counted yet."""

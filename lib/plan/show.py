@@ -9,6 +9,7 @@ from lib.plan.lookup import Lookup
 from lib.plan.node import STAGES
 from lib.plan.plan import Plan
 from lib.plan.pricing import FORWARD_FLOPS, Bill
+from lib.plan.tried import read_tried
 from lib.progress import duration
 
 HEAD = ("stage", "have", "to run", "tokens", "starts")
@@ -22,6 +23,7 @@ def describe(plan: Plan, lookup: Lookup, accelerator: Accelerator | None = None,
         keys: name every node.
     """
     lines = [f"study {plan.study.name}: {len(plan.cells)} cells (the untouched models included)"]
+    lines += search_lines(plan)
     for prompts in plan.prompt_sets:
         at_most = "" if prompts.unread is None else "at most "
         lines.append(f"prompts {prompts.credit}: {at_most}{prompts.size}")
@@ -47,6 +49,24 @@ def describe(plan: Plan, lookup: Lookup, accelerator: Accelerator | None = None,
         lines.append("key: unresolved = known only when the stage before it has run (or the hub can be asked)")
     device = accelerator or find_accelerator(None, gpus=plan.study.cluster.max_gpus != 0)
     return "\n".join([*lines, "", *bill_lines(estimate(plan, lookup, device))])
+
+
+def search_lines(plan: Plan) -> list[str]:
+    """What a search will do at most; nothing for a grid."""
+    search = plan.study.sweep.search
+    if search.method == "grid":
+        return []
+    looked = f"looks at {plan.objective.words}" if plan.objective else f"looks at {search.metric}"
+    if not search.adaptive:
+        return [f"search {search.method}: at most {search.trials} cells of each model, seed {search.seed}; {looked}"]
+    models = len(plan.study.models)
+    listed = "stand for as many" if read_tried(plan.study) is None else "are the ones so far"
+    told = f"search {search.method}: at most {search.trials} trials of each model, seed {search.seed}; {looked}"
+    return [
+        told,
+        f"search {search.method}: {models} training group{'s' if models > 1 else ''} and {models} more engine "
+        f"start{'s' if models > 1 else ''} at least; cells are chosen as it goes, and those listed here {listed}",
+    ]
 
 
 def bill_lines(found: Estimate) -> list[str]:

@@ -18,6 +18,7 @@ from lib.plan import Cell, Lookup, Plan
 from lib.reporting.cards import selection_cards
 from lib.reporting.examples import examples
 from lib.reporting.labels import PARTS, label_warnings
+from lib.reporting.searched import search_sentences
 from lib.reporting.training import curve
 from lib.statistics.judges import judge_agreement
 from lib.statistics.results import cell_id
@@ -26,11 +27,14 @@ from lib.study.recipe import recipe_of
 PACKAGES = ("ray", "torch", "transformers", "peft", "deepspeed", "sentence-transformers", "numpy", "pyarrow")
 
 
-def make_summary(plan: Plan, lookup: Lookup, command: str, best: Mapping[str, str]) -> dict[str, Any]:
+def make_summary(
+    plan: Plan, lookup: Lookup, command: str, best: Mapping[str, str], searched: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """The summary of a finished plan.
 
     Args:
         best: model -> label of the arm that is advised for it.
+        searched: what its search came to (`lib.reporting.searched`).
     """
     study = plan.study
     corpus, label = plan.shared_node("ingest", "corpus"), plan.shared_node("label", "labels")
@@ -53,6 +57,7 @@ def make_summary(plan: Plan, lookup: Lookup, command: str, best: Mapping[str, st
         "cells": cells,
         "failed": redacted_tree([asdict(cell) for cell in plan.failed]),
         "left": list(plan.left),
+        "search": searched,
         "corpus": {
             **ingested,
             "near_duplicates": _near_duplicates(plan, lookup),
@@ -64,7 +69,9 @@ def make_summary(plan: Plan, lookup: Lookup, command: str, best: Mapping[str, st
         "leakage": {pool: facts.get("texts", 0) for pool, facts in near.items()},
         "clusters": _clusters(plan, lookup),
         "selections": selection_cards(plan, lookup),
-        "warnings": redacted_tree([*_warnings(plan, lookup, cells), *label_warnings(labelled)]),
+        "warnings": redacted_tree(
+            [*search_sentences(searched), *_warnings(plan, lookup, cells), *label_warnings(labelled)]
+        ),
         "red": red,
         "how": {
             "command": redacted(command),

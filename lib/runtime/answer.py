@@ -59,6 +59,8 @@ class AnswerJob:
     """How often a block may be asked in this run."""
     system: str | None = None
     prefill: str | None = None
+    stage: str = "generate"
+    """What the answers are published as."""
 
     def answer(self, engine: CellEngine, checked: CanaryResult) -> Generator[Batch, list[Said], int]:
         """Yields batches, is sent their answers, publishes; returns the number of generated tokens.
@@ -82,7 +84,7 @@ class AnswerJob:
         chat = engine.tokenizer.chat_template or family.chat or ""
         around = digest_value([self.template, chat, self.system, self.prefill])[:16]
         stop = engine.stop_id(family)
-        with engine.store.attempt("generate", self.key, self.identity, resumable=True) as attempt:
+        with engine.store.attempt(self.stage, self.key, self.identity, resumable=True) as attempt:
             made: list[pa.Table] = []
             for number, block in enumerate(blocks(len(ids), self.block)):
                 path = attempt.folder / f"block-{number:05d}.parquet"

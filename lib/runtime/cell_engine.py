@@ -157,7 +157,7 @@ class CellEngine(VllmEngine):
         self.loaded, self.previous = wanted, numbers
         if cell is None:  # the base was on disk all along; what can go wrong is a swap back to it
             return canary.check(numbers, self.base, others, self.settings.dtype)
-        stored = json.loads((cell.folder / "canary.json").read_text())
+        stored = json.loads((cell.folder / canary.FILE).read_text())
         coarser = "bf16" if "bf16" in (self.settings.dtype, stored["dtype"]) else "fp32"
         return canary.check(numbers, stored["own"], {"the base model": stored["base"], **others}, coarser, before)
 

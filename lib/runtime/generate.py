@@ -45,14 +45,28 @@ def generate(session: Session, lookup: Lookup, cells: Sequence[Cell], study: Any
             asked += [node for node in missing if node.key not in {one.key for one in asked}]
     for (model, dtype, rows), todo in work.items():
         ranks = [_rank_of(cell.train.task["recipe"]) for cell, _ in todo.values() if cell.train and rows]
-        engine = study.evaluate.engine
-        settings = EngineSettings(
-            model=model, dtype=dtype, rows=rows, max_rank=_vllm_rank(max(ranks, default=8)),
-            max_loras=engine.max_loras if rows else 1, gpu=session.gpus > 0, threads=session.threads,
-            study=study.name, title=next(iter(todo.values()))[1][0].inputs["model"].title,
-            **engine.model_dump(include=PLACED),
-        )  # fmt: skip
+        title = next(iter(todo.values()))[1][0].inputs["model"].title
+        settings = engine_settings(session, study, model, dtype, title=title, rows=rows, rank=max(ranks, default=8))
         _answer_cells(session, lookup, settings, list(todo.values()), study)
+
+
+def engine_settings(
+    session: Session, study: Any, model: str, dtype: str, *, title: str, rows: bool, rank: int
+) -> EngineSettings:
+    """What an engine of a study is started with.
+
+    Args:
+        model: the folder of the base.
+        title: what the dashboard calls it.
+        rows: adapters by the row.
+        rank: the largest that an adapter has.
+    """
+    engine = study.evaluate.engine
+    return EngineSettings(
+        model=model, dtype=dtype, rows=rows, max_rank=_vllm_rank(rank), max_loras=engine.max_loras if rows else 1,
+        gpu=session.gpus > 0, threads=session.threads, study=study.name, title=title,
+        **engine.model_dump(include=PLACED),
+    )  # fmt: skip
 
 
 def _rank_of(recipe: dict[str, Any]) -> int:
@@ -77,7 +91,7 @@ def _answer_cells(session: Session, lookup: Lookup, settings: EngineSettings, to
     groups = [todo[start : start + size] for start in range(0, len(todo), size)]
 
     def ask(engine: Any, group: list[Asked]) -> Any:
-        return engine.answer.remote([_cell_job(lookup, cell, nodes, study, run, tries) for cell, nodes in group])
+        return engine.answer.remote([cell_job(lookup, cell, nodes, study, run, tries) for cell, nodes in group])
 
     def name(group: list[Asked]) -> str:
         return ", ".join(cell.label for cell, _ in group)
@@ -102,17 +116,24 @@ def _answer_cells(session: Session, lookup: Lookup, settings: EngineSettings, to
             session.observer.answered(cell.label, cell.train.key if cell.train else None, said)
 
 
-def _cell_job(lookup: Lookup, cell: Cell, nodes: list[Node], study: Any, run: str, tries: int) -> CellJob:
+def cell_job(lookup: Lookup, cell: Cell, nodes: list[Node], study: Any, run: str, tries: int) -> CellJob:
+    """What of some nodes of a cell is not answered yet, for its engine.
+
+    Args:
+        run: names the driver's run.
+        tries: how often a block may be asked in it.
+    """
     trained = None
     if cell.train is not None:
         form = (lookup.facts(cell.train) or {})["form"]
         trained = Trained(key=str(cell.train.key), folder=lookup.folder(cell.train), form=form)
     todo = [node for node in nodes if not lookup.have(node)]
-    jobs = [task_job(node) if node.stage == "utility" else _answer_job(node, study, run, tries) for node in todo]
+    jobs = [task_job(node) if node.stage == "utility" else answer_job(node, study, run, tries) for node in todo]
     return CellJob(cell=trained, jobs=jobs)
 
 
-def _answer_job(node: Node, study: Any, run: str, tries: int) -> AnswerJob:
+def answer_job(node: Node, study: Any, run: str, tries: int) -> AnswerJob:
+    """A generate node for an engine."""
     return AnswerJob(
         key=str(node.key),
         identity=dict(node.identity or {}),

@@ -131,6 +131,7 @@ def _finished(
     """What a report of a finished plan is made of, and the tables over runs by the name of their file."""
     from lib.reporting.conclusions import conclusions, safety_of
     from lib.reporting.merge import Finished
+    from lib.reporting.searched import search_facts
     from lib.reporting.summary import make_summary
     from lib.statistics import equal_table
     from lib.statistics.arms import make_arms
@@ -144,20 +145,23 @@ def _finished(
     use = equal_use(arms, safety, plan.study.evaluate.utility_margin)
     said = conclusions(over_runs, judge, use, goal)
     best = {one.model: one.advice.label for one in said}
-    summary = {**make_summary(plan, lookup, command, best), "conclusions": [asdict(one) for one in said]}
+    searched = search_facts(plan, results)
+    summary = {**make_summary(plan, lookup, command, best, searched), "conclusions": [asdict(one) for one in said]}
     tables = {**over_runs.tables, "equal": equal_table.table_of(use, safety)}
     return Finished(results=results, summary=summary, means=tables["means"].to_pylist()), tables
 
 
 def _write(folder: Path, found: Finished) -> str:
     from lib.reporting import text_table, write_report
+    from lib.reporting.searched import search_text
     from lib.reporting.unfinished import unfinished_text
 
     summary = dict(found.summary)
     write_table(folder / "results.parquet", found.results)
     write_text(folder / "summary.json", json.dumps(summary, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
     path = write_report(folder, found.results, summary, found.means)
-    return f"{text_table(found.results, summary)}{unfinished_text(summary)}\n\nreport: {path.resolve()}"
+    beside = search_text(summary.get("search")) + unfinished_text(summary)
+    return f"{text_table(found.results, summary)}{beside}\n\nreport: {path.resolve()}"
 
 
 def write_merged(plan: Plan, lookup: Lookup, cell: str, folder: Path) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 from lib.errors import RetriableError, UserError, unknown
 from lib.plan import STAGES, FailedCell, Lookup, Node, Plan, make_plan
 from lib.plan.stored import store_plan
+from lib.plan.tried import read_tried
 from lib.progress import Progress
 from lib.runtime.observer import Observer
 from lib.runtime.outputs import write_exports, write_selections
@@ -29,6 +30,7 @@ Outcomes = dict[str, dict[str, Any]]
 """Of fine-tunes without a result, by key: `error`, and `user`, is it the user's to mend? Or `left`, why it was not begun."""
 
 
+Finish = Callable[[Plan, Lookup], None]
 NAMED = 5
 """So many cells that are left are named."""
 
@@ -42,7 +44,7 @@ def run(
     chosen: Collection[str] | None = None,
     failed: Outcomes | None = None,
     session: Session | None = None,
-    finish: Callable[[Plan, Lookup], None] | None = None,
+    finish: Finish | None = None,
 ) -> tuple[Plan, Lookup]:
     """Run every stage up to `until` that is not there yet. What a failed cell does not touch goes on to its end.
 
@@ -58,6 +60,10 @@ def run(
         UserError: the study or its data are wrong, it has no such cell, or a cell failed for a reason that the user can mend.
         RetriableError: the machine failed more often than was allowed.
     """
+    if study.sweep.search.adaptive and STAGES.index(until) > STAGES.index("mix") and read_tried(study) is None:
+        raise UserError(
+            f"which cells this study has is found by its search ({study.sweep.search.method}): run jobs.sweep"
+        )
     lookup = Lookup(Store(study.storage))
     plan = make_plan(study, lookup)  # what is wrong with the study is said before anything is written
     if cell is not None and not plan.open_budgets and cell not in plan.every_label:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,8 @@ class CellJob:
     """What the model card tells of where the cell comes from."""
     watched: str
     """Folder for TensorBoard's events of this cell."""
+    looks: dict[str, int] | None = None
+    """Where a search looks at the cell on its way: `count` and `factor` of `lib.training.steps.Look`."""
 
 
 def cell_job(lookup: Lookup, node: Node, label: str, study: Study) -> CellJob:
@@ -107,6 +110,36 @@ def train_cells(
         stop_on_error=study.sweep.on_cell_error == "stop", time_left_s=session.time_left_s,
     )  # fmt: skip
     groups = groups_for(len(jobs), session.gpus, workers, study.sweep.max_concurrent)
+    labels = {job.key: job.label for job in jobs}
+    with worker_groups(
+        session, store, queue, groups, labels, model=model, title=title, workers=workers, retries=retries, study=study
+    ) as scratch:
+        tuner = tune.Tuner(
+            tune.with_resources(tune.with_parameters(_trial, queue=queue), {"cpu": 0.001}),
+            param_space={
+                "cell": tune.grid_search([{"key": job.key, "label": job.label, "study": study.name} for job in jobs])
+            },
+            tune_config=tune.TuneConfig(max_concurrent_trials=groups + 1, **TRIAL_NAMES),
+            run_config=run_config(study, scratch),
+        )
+        tuner.fit()
+        return {job.key: ray.get(queue.wait.remote(job.key)) for job in jobs}
+
+
+@contextmanager
+def worker_groups(
+    session: Session, store: Store, queue: Any, count: int, labels: dict[str, str], *, model: Path, title: str, workers: int,
+    retries: int, study: Study, total: int | None = None,
+) -> Iterator[Path]:  # fmt: skip
+    """Warm groups that take cells from a queue, and a folder for what Ray leaves; both are gone afterwards, and so is the queue.
+
+    Args:
+        labels: of cells by key; may grow meanwhile.
+        title: what the dashboard calls the model.
+        total: how many cells there will be at most (None: as many as there are labels).
+    """
+    import ray
+
     settings = {
         "store": str(store.root), "model": str(model), "threads": session.threads, "workers": workers,
         "gpu": session.gpus > 0, "retries": retries, "study": study.name,
@@ -117,39 +150,26 @@ def train_cells(
             runner.options(name=session.named(f"train, worker group g{i} of {title}")).remote(
                 queue, {**settings, "group": f"g{i}", "title": title, "scratch": str(scratch)}
             )
-            for i in range(groups)
+            for i in range(count)
         ]
-        names = {reference: f"g{i}" for i, reference in enumerate(running)}
-        watcher = Watcher(session, queue, names, {job.key: job.label for job in jobs})
+        watcher = Watcher(session, queue, {reference: f"g{i}" for i, reference in enumerate(running)}, labels, total)
         watcher.start()
         try:
-            tuner = tune.Tuner(
-                tune.with_resources(tune.with_parameters(_trial, queue=queue), {"cpu": 0.001}),
-                param_space={
-                    "cell": tune.grid_search(
-                        [{"key": job.key, "label": job.label, "study": study.name} for job in jobs]
-                    )
-                },
-                tune_config=tune.TuneConfig(
-                    max_concurrent_trials=groups + 1,
-                    trial_name_creator=_trial_name,
-                    trial_dirname_creator=_trial_name,
-                ),
-                run_config=tune.RunConfig(
-                    name=study.name,
-                    storage_path=f"{scratch}/tune",
-                    verbose=0,
-                    callbacks=callbacks(study.track, study.name),
-                ),
-            )
-            tuner.fit()
-            outcomes = {job.key: ray.get(queue.wait.remote(job.key)) for job in jobs}
+            yield scratch
         finally:
             watcher.stop()
             for reference in running:
                 ray.cancel(reference, force=True)
             ray.kill(queue)
-    return outcomes
+
+
+def run_config(study: Study, scratch: Path) -> Any:
+    """Tune's, without anything of its own on the terminal and with nothing that is kept."""
+    from ray import tune
+
+    return tune.RunConfig(
+        name=study.name, storage_path=f"{scratch}/tune", verbose=0, callbacks=callbacks(study.track, study.name)
+    )
 
 
 def groups_for(cells: int, gpus: int, workers: int, at_most: int | None) -> int:
@@ -168,6 +188,9 @@ def _trial_name(trial: Any) -> str:
     cell = trial.config["cell"]
     name = file_name(f"{cell['study']}-{cell['label']}", cell["key"])
     return f"{name}-{cell['key'][:8]}"
+
+
+TRIAL_NAMES: dict[str, Any] = {"trial_name_creator": _trial_name, "trial_dirname_creator": _trial_name}
 
 
 def _trial(config: dict[str, Any], queue: Any) -> None:

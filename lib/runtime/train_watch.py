@@ -15,13 +15,16 @@ POLL_S = 0.5
 class Watcher(threading.Thread):
     """Turns queue events into progress lines, and gives up when every group has ended, or is silent, with cells left."""
 
-    def __init__(self, session: Session, queue: Any, groups: dict[Any, str], labels: dict[str, str]) -> None:
+    def __init__(
+        self, session: Session, queue: Any, groups: dict[Any, str], labels: dict[str, str], total: int | None = None
+    ) -> None:
         super().__init__(daemon=True)
         self.session, self.queue, self.groups, self.labels = session, queue, dict(groups), labels
+        self.total = total or len(labels)
         self.error, self.user = "every worker group has ended", False
         self._ending = threading.Event()
         self.finished = 0
-        self.board = Board(total=len(labels))
+        self.board = Board(total=self.total)
         session.progress.show(self.board)
 
     def stop(self) -> None:
@@ -54,13 +57,19 @@ class Watcher(threading.Thread):
             if progress.live:
                 progress.redraw()
                 return
-            note = f"loss {event['loss']:.3f}; cell {self.finished + 1} of {len(self.labels)}"
+            note = f"loss {event['loss']:.3f}; cell {self.finished + 1} of {self.total}"
             progress.tick(f"train {label}", event["done"], event["total"], "steps", note)
         elif event["kind"] == "say":
             progress.say(f"train {label}: {event['text']}")
         elif event["kind"] == "start":
             self.board.start(label)
             progress.say(f"train {event['text']}")
+        elif event["kind"] == "look":
+            progress.say(f"train {label}: looked at after step {event['step']}")
+        elif "stopped" in event:
+            self.finished += 1
+            self.board.stop(label)
+            progress.say(f"train {label}: stopped at step {event['stopped']}")
         elif "left" not in event:
             self.finished += 1
             self.board.end(label, None if "error" in event else event["metrics"]["holdout_loss"])

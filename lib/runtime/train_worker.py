@@ -11,7 +11,9 @@ import json
 import shutil
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ from lib.errors import StorageError, UserError
 from lib.runtime.session import last_line
 from lib.runtime.step_clock import StepClock
 from lib.runtime.train_metrics import Watched
-from lib.store import Store
+from lib.store import Store, digest_value
 from lib.training.prepare import init_distributed
 
 HEARTBEAT_S = 60.0
@@ -137,7 +139,7 @@ def train_one(job: dict[str, Any], base: Base, config: dict[str, Any], rank: int
     from lib.training.batches import rows_of
     from lib.training.checkpoint import Checkpoints
     from lib.training.loop import CellRows, keeps_checkpoints, spoils_base, train_cell
-    from lib.training.steps import Hooks, Settings
+    from lib.training.steps import Hooks, Look, Settings, StoppedEarly
 
     started = time.monotonic()
     benign, selection, store = Path(job["benign"]), Path(job["selection"]), Store(config["store"])
@@ -153,19 +155,25 @@ def train_one(job: dict[str, Any], base: Base, config: dict[str, Any], rank: int
     checkpoints = Checkpoints(store.checkpoints(job["key"]), job["key"], rank=rank, world=world)
     model = base.model(recipe)
     arguments: dict[str, Any] = {"checkpoints": checkpoints if keeps_checkpoints(recipe, settings) else None}
+    looks = job.get("looks")
+    look = Look(looks["count"], looks["factor"], partial(_goes_on, job, config, rank, world)) if looks else None
     try:
         if rank != 0:
-            train_cell(model, base.tokenizer, rows, settings, None, hooks=Hooks(preempted=_preempted), **arguments)
+            hooks = Hooks(preempted=_preempted, look=look)
+            train_cell(model, base.tokenizer, rows, settings, None, hooks=hooks, **arguments)
             return {}
         with store.attempt("train", job["key"], job["identity"]) as attempt, Watched(job, config, model) as watched:
             clock = StepClock(started)
-            hooks = Hooks(step=clock.timing(watched.step), say=watched.say, preempted=_preempted)
+            hooks = Hooks(step=clock.timing(watched.step), say=watched.say, preempted=_preempted, look=look)
             outcome = train_cell(model, base.tokenizer, rows, settings, attempt.folder, hooks=hooks, **arguments)
             attempt.facts = _write(attempt.folder, job, outcome, len(rows.holdout))
             attempt.about = {
                 "workers": world, "placement": job["placement"], "device": str(base.device), "threads": config["threads"],
                 **clock.seconds,
             }  # fmt: skip
+    except StoppedEarly as stopped:
+        checkpoints.clear()
+        return {"stopped": stopped.step}
     except UserError as error:
         if not isinstance(error, StorageError):  # the cell's own fault, and it would go on into the same
             checkpoints.clear()
@@ -176,6 +184,47 @@ def train_one(job: dict[str, Any], base: Base, config: dict[str, Any], rank: int
     checkpoints.clear()
     wall = time.monotonic() - started
     return {"metrics": {"holdout_loss": outcome.holdout_loss, "steps": len(outcome.schedule.steps), "wall_s": wall}}
+
+
+def _goes_on(
+    job: dict[str, Any],
+    config: dict[str, Any],
+    rank: int,
+    world: int,
+    time: int,
+    step: int,
+    save: Callable[[Path | None], None],
+) -> bool:
+    """Does a cell go on after a look? Its search is asked, and is shown the weights where it does not know yet. Every worker
+    calls it."""
+    import ray
+    import torch.distributed as dist
+
+    queue, key = config["queue"], job["key"]
+    box: list[Any] = [ray.get(queue.decision.remote(key, time)) if rank == 0 else None]
+    if world > 1:
+        dist.broadcast_object_list(box, src=0)
+    if box[0] is None:
+        folder = look_folder(Store(config["store"]), key, time)
+        if rank == 0:
+            shutil.rmtree(folder, ignore_errors=True)  # of a worker that died here
+            folder.mkdir(parents=True)
+        save(folder if rank == 0 else None)
+        if rank == 0:
+            box[0] = ray.get(queue.reach.remote(key, time, step))
+        if world > 1:
+            dist.broadcast_object_list(box, src=0)
+    return bool(box[0])
+
+
+def look_folder(store: Store, key: str, time: int) -> Path:
+    """Where the weights lie that a look at a cell is of. Gone when it was looked at."""
+    return store.checkpoints(look_key(key, time)) / "weights"
+
+
+def look_key(key: str, time: int) -> str:
+    """What stands for a cell at a look where a cell's key would stand."""
+    return digest_value({"cell": key, "look": time})
 
 
 def _preempted() -> bool:
@@ -189,11 +238,12 @@ def _write(folder: Path, job: dict[str, Any], outcome: Any, holdout_rows: int) -
     """The files of a trained cell beside its weights; its facts."""
     from lib.files import write_table, write_text
     from lib.models.trained import MERGED_CARD
+    from lib.training.canary import FILE
     from lib.training.card import CardFacts, model_card
 
     write_table(folder / "training_log.parquet", outcome.log)
     numbers = {"own": outcome.canary_own, "base": outcome.canary_base, "dtype": job["recipe"]["dtype"]}
-    write_text(folder / "canary.json", json.dumps(numbers))
+    write_text(folder / FILE, json.dumps(numbers))
     steps, schedule = len(outcome.schedule.steps), outcome.schedule
     unseen = schedule.unseen(outcome.benign)
     card = CardFacts(

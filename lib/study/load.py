@@ -84,8 +84,8 @@ def expand_short_forms(tree: dict[str, Any]) -> dict[str, Any]:
     """The tree with its short forms written out, so that an override can reach inside them.
 
     `corpus: {source, format}` and `corpus: [...]` become `corpus: {sources: [...]}`; a prompt set or an lm_eval task given
-    by its bare name becomes its mapping, and so does a judge's model given by its source alone. Anything unexpected is left
-    for the schema to refuse.
+    by its bare name becomes its mapping, and so does a judge's model given by its source alone and a search given by its
+    method. Anything unexpected is left for the schema to refuse.
     """
     tree = dict(tree)
     for pool in ("corpus", "references", "benign"):
@@ -102,6 +102,9 @@ def expand_short_forms(tree: dict[str, Any]) -> dict[str, Any]:
     if isinstance(evaluate, dict) and isinstance(evaluate.get("lm_eval"), list):
         tasks = [{"task": task} if isinstance(task, str) else task for task in evaluate["lm_eval"]]
         tree["evaluate"] = {**evaluate, "lm_eval": tasks}
+    sweep = tree.get("sweep")
+    if isinstance(sweep, dict) and isinstance(sweep.get("search"), str):
+        tree["sweep"] = {**sweep, "search": {"method": sweep["search"]}}
     models = tree.get("judge_models")
     if isinstance(models, dict):
         tree["judge_models"] = {n: {"source": one} if isinstance(one, str) else one for n, one in models.items()}
@@ -122,7 +125,9 @@ def apply_override(tree: Any, override: str) -> None:
         value = read_yaml(text)
     except YAMLError:
         raise UserError(f"override {override!r}: the value is not valid YAML; quote it") from None
-    if keys[0] == "sweep" and len(keys) > 2:  # an axis is itself a dotted path: sweep.recipe.lr=[...]
+    if (
+        keys[0] == "sweep" and len(keys) > 2 and keys[1] != "search"
+    ):  # an axis is itself a dotted path: sweep.recipe.lr=[...]
         keys = ["sweep", ".".join(keys[1:])] if not keys[2].isdigit() else keys
     if keys[0] in ("corpus", "references", "benign") and len(keys) > 1:
         if keys[1].isdigit():  # corpus.0.source names an item of corpus.sources

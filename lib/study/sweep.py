@@ -9,9 +9,10 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from lib.study.part import Count, Part, Positive, as_list, seconds
+from lib.study.part import Count, Part, Positive, as_list, first_mistake, seconds
+from lib.study.search import Range, Search
 
 Type = Literal["T1", "T2", "T3", "T4"]
 TYPES: tuple[str, ...] = get_args(Type)
@@ -100,6 +101,10 @@ def _budget(value: Any) -> Any:
 Budget = Annotated[int | str, BeforeValidator(_budget)]
 
 
+def _is_range(values: Any) -> bool:
+    return isinstance(values, dict) and {"from", "to"} <= set(values)
+
+
 def _duration(value: str) -> str:
     """A duration as it was given; too short a one is refused."""
     if seconds(value) <= 0:
@@ -114,6 +119,8 @@ AXES = (
     "evaluate.engine.dtype", "evaluate.engine.adapters",
 )  # fmt: skip
 """Paths that may be axes; those that end with a dot stand for everything under them."""
+MIXED = "recipe.max_tokens"
+"""The one value of a recipe that data depend on."""
 NO_AXES = {
     "selection.allow_unsafe": "the report says it once, of the whole study: set it there",
     "corpus.assume_harmful_requests": "the report says it once, of the whole study: set it there",
@@ -147,11 +154,26 @@ class Sweep(Part):
     time_budget: Annotated[str, AfterValidator(_duration)] | None = None
     """No new cell is started when the command has run for so long (`90m`, `6h`, `2d`). What is finished by then is evaluated
     and reported, and the command succeeds and says what is left; the same command goes on with it. None: no limit."""
+    search: Search = Search()
+    """How cells are chosen out of the axes: `grid` (all of them), `random`, `optuna`, `asha`, or a mapping with `method`,
+    `trials`, `metric`, ... For all but `grid` an axis of the recipe may be a range, `{from: 1e-5, to: 1e-3, scale: log}`."""
+
+    @property
+    def paths(self) -> list[str]:
+        """Every axis that is a dotted path."""
+        return list(self.__pydantic_extra__ or {})
 
     @property
     def axes(self) -> dict[str, list[Any]]:
-        """The values of every axis that is a dotted path."""
-        return {path: as_list(values) for path, values in (self.__pydantic_extra__ or {}).items()}
+        """The values of every axis that is a dotted path and has some."""
+        given = self.__pydantic_extra__ or {}
+        return {path: as_list(values) for path, values in given.items() if not _is_range(values)}
+
+    @property
+    def ranges(self) -> dict[str, Range]:
+        """The axes that are ranges, by dotted path."""
+        given = self.__pydantic_extra__ or {}
+        return {path: Range.model_validate(values) for path, values in given.items() if _is_range(values)}
 
     @property
     def recipe_axes(self) -> dict[str, list[Any]]:
@@ -165,8 +187,8 @@ class Sweep(Part):
 
     @model_validator(mode="after")
     def _axes(self) -> Sweep:
-        for path, values in self.axes.items():
-            if not values:
+        for path in self.paths:
+            if not self.axes.get(path, True):
                 raise ValueError(f"axis {path!r} has no values")
             if path in NO_AXES:
                 raise ValueError(f"{path} is no axis: {NO_AXES[path]}")
@@ -175,4 +197,21 @@ class Sweep(Part):
                     f"unknown axis {path!r}: strategy, budget, draw, seed, or a path like recipe.lr; paths begin with "
                     f"{', '.join(one.removesuffix('.') for one in AXES)}"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _ranges(self) -> Sweep:
+        for path, values in (self.__pydantic_extra__ or {}).items():
+            if not _is_range(values):
+                continue
+            try:
+                Range.model_validate(values)
+            except ValidationError as error:
+                raise ValueError(f"axis {path!r}{first_mistake(error)}") from None
+            if self.search.method == "grid":
+                raise ValueError(
+                    f"axis {path!r} is a range, and a grid takes values: list them, or set sweep.search: random or optuna"
+                )
+            if not path.startswith(RECIPE_AXIS) or path == MIXED:
+                raise ValueError(f"axis {path!r} is no range, since each of its values makes other data: list them")
         return self

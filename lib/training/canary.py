@@ -22,6 +22,8 @@ TEXTS = (
 )
 """Fixed texts. They need no meaning, only to be the same everywhere; some lie where safety training moves a model."""
 MAX_TOKENS = 48
+FILE = "canary.json"
+"""What training stores, beside the weights."""
 TOLERANCE = {"fp32": 0.05, "bf16": 0.35}
 """Largest mean absolute difference, in nats per token, between training's numbers and an engine's of that precision."""
 TELLABLE = {"fp32": 1e-3, "bf16": 0.1}

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+from lib.files import write_text
 from lib.models.family import find_family
 from lib.models.special import pad_id
 from lib.training import adapter, canary, full
@@ -81,6 +84,7 @@ def train_cell(
     Raises:
         UserError: the loss is not finite (names the step and the rows), an average would never be updated, or nobody
             says which layers get an adapter.
+        StoppedEarly: a look has ended the cell.
     """
     recipe, method = settings.recipe, METHODS[settings.recipe["method"]]
     rows, validation = _hold_out(rows, settings)
@@ -96,7 +100,9 @@ def train_cell(
     try:
         with _engine(model, settings) as engine:
             run = Run(engine, filler(model, tokenizer), [*rows.benign, *rows.safety], validation, schedule, settings)
-            log = run.train(hooks or Hooks(), checkpoints)
+            log = run.train(
+                hooks or Hooks(), checkpoints, partial(_save, method, model, sequences, canary_base, settings)
+            )
             residual = run.delta.finish() if run.delta else None
             if run.delta and residual is None:
                 merged = run.delta
@@ -125,6 +131,22 @@ def train_cell(
         if merged:
             merged.take_out(model)
     return outcome
+
+
+def _save(
+    method: Any,
+    model: Any,
+    sequences: Sequence[Sequence[int]],
+    canary_base: list[list[float]],
+    settings: Settings,
+    folder: Path | None,
+) -> None:
+    """Save the weights as they are, with what proves that an engine serves them."""
+    method.save(model, folder, settings.base)
+    own = canary.log_probabilities(model, sequences)
+    if folder is not None:
+        numbers = {"own": own, "base": canary_base, "dtype": settings.recipe["dtype"]}
+        write_text(folder / canary.FILE, json.dumps(numbers))
 
 
 def spoils_base(recipe: Mapping[str, Any], preset: str) -> bool:

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,36 @@ class StepReport:
     seconds: float
 
 
+Save = Callable[[Path | None], None]
+"""Writes the weights that count, and their canary, into a folder (None: takes part in it and writes nothing)."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """A search looks at cells on their way."""
+
+    count: int
+    """How many looks there are before the end."""
+    factor: int
+    """Each is so many times later than the one before; the end is the last of them."""
+    goes_on: Callable[[int, int, Save], bool]
+    """(time of the look: 1, factor, factor ** 2, ...; steps done; saves the weights as they are now)."""
+
+    def times(self, total: int) -> dict[int, int]:
+        """Steps after which there is a look -> its time. Where two fall on one step, the later one."""
+        last = self.factor**self.count
+        found = {-(-total * self.factor**n // last): self.factor**n for n in range(self.count)}
+        return {step: time for step, time in found.items() if step < total}
+
+
+class StoppedEarly(Exception):
+    """A look has ended the cell."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__(f"stopped at step {step}")
+        self.step = step
+
+
 @dataclass(frozen=True, kw_only=True)
 class Hooks:
     """Those who watch a cell, and those who can tell that its machine is about to go. All ranks ask in step."""
@@ -94,6 +125,8 @@ class Hooks:
     step: Callable[[StepReport], None] = lambda report: None
     say: Callable[[str], None] = lambda text: None
     preempted: Callable[[], bool] = lambda: False
+    look: Look | None = None
+    """Asked after some steps whether the cell goes on, by all ranks in step."""
 
 
 class Run:
@@ -125,9 +158,17 @@ class Run:
         """The step whose weights were chosen, and its validation loss."""
         return self.best.note if self.best else None
 
-    def train(self, hooks: Hooks, checkpoints: Checkpoints | None = None) -> pa.Table:
+    def train(self, hooks: Hooks, checkpoints: Checkpoints | None = None, save: Save | None = None) -> pa.Table:
         """Run every step that has not been run, and leave in the engine the weights that count (but for `delta`, whose
-        average has a form of its own). The whole log."""
+        average has a form of its own). The whole log.
+
+        Args:
+            save: saves the weights in the engine, for looks.
+
+        Raises:
+            StoppedEarly: a look has ended the cell.
+        """
+        looks = hooks.look.times(self.total) if hooks.look else {}
         log: list[dict[str, Any]] = []
         if checkpoints and (found := checkpoints.restore(self.engine, self._slots(), self.delta)):
             log = found[1]["log"]
@@ -145,6 +186,14 @@ class Run:
             log.append(row)
             seen = {name: row[name] for name in ("step", "loss", "lr", "gradient_norm", "tokens")}
             hooks.step(StepReport(**seen, total=self.total, computed_tokens=computed, seconds=seconds))
+            time_of_look = looks.get(step + 1)
+            if (
+                hooks.look
+                and save
+                and time_of_look
+                and not hooks.look.goes_on(time_of_look, step + 1, partial(self._save_now, save))
+            ):
+                raise StoppedEarly(step + 1)
             told, leaving = leaving, hooks.preempted()
             due = (step + 1) % self.settings.checkpoint_steps == 0 or (leaving and not told)
             if checkpoints and due and step + 1 < self.total:
@@ -155,6 +204,13 @@ class Run:
         elif self.ema:
             self.ema.finish()
         return pa.Table.from_pylist(log, schema=LOG)
+
+    def _save_now(self, save: Save, folder: Path | None) -> None:
+        """Save what would count if the cell ended here, and leave everything as it was."""
+        with self.ema.in_place() if self.ema else nullcontext():
+            self.engine.module.eval()
+            save(folder)
+            self.engine.module.train()
 
     def _slots(self) -> dict[str, Slot]:
         """What a checkpoint holds besides weights and moments."""

@@ -101,3 +101,9 @@ def test_recipes_are_arms_of_their_own(tmp_path: Path) -> None:
         ("none", '{"recipe.lr": 0.0001}'), ("random", '{"recipe.lr": 0.0001}'),
         ("none", '{"recipe.lr": 0.001}'), ("random", '{"recipe.lr": 0.001}'),
     ]  # fmt: skip
+
+
+def test_what_a_search_did_not_choose_is_not_missing(tmp_path: Path) -> None:
+    arms = make_arms(*finished(demo(tmp_path, *DRAWS, "sweep.search={method: random, trials: 4}"), fill=fill))
+    assert sum(len(arm.runs) for arm in arms if arm.strategy != "base" and arm.metric == "asr") == 4
+    assert [arm.missing for arm in arms] == [0] * len(arms)
