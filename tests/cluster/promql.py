@@ -41,7 +41,7 @@ def selected(expression: str) -> list[Selected]:
             matchers.append((one[1], one[2], one[3]))
         found.append(Selected(match["name"], tuple(matchers)))
     rest = GROUPED.sub(" ", SELECTOR.sub(" ", expression))
-    rest = re.sub(r"\[[^\]]*\]", " ", rest)
+    rest = re.sub(r"\[[^\]]*\]|(?<=offset )\d+[smhd]", " ", rest)
     if unknown := set(re.findall(r"[a-z_]\w*", rest)) - WORDS:
         raise ValueError(f"not known: {', '.join(sorted(unknown))} in {expression}")
     return found
