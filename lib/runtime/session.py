@@ -17,6 +17,7 @@ from typing import Any
 
 from lib.errors import RetriableError, StorageError, UserError
 from lib.progress import Progress
+from lib.runtime.causes import behind, cause_of, named_cause
 from lib.study.schema import Cluster
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -113,6 +114,16 @@ class Session:
         logging.getLogger("ray.data").setLevel(logging.CRITICAL + 1)  # it logs a user's mistake as its own traceback
         self.started = True
 
+    def beside_driver(self) -> dict[str, Any]:
+        """Options of a Ray task or actor without which no work goes on, as none does without the driver: it takes no CPU, and
+        lives on the driver's node, so that no other node's loss is its end."""
+        import ray
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        self.start()
+        here = ray.get_runtime_context().get_node_id()
+        return {"num_cpus": 0, "scheduling_strategy": NodeAffinitySchedulingStrategy(here, soft=False)}
+
     def run_tasks(
         self,
         function: Callable[..., Any],
@@ -148,40 +159,38 @@ class Session:
 
 @contextmanager
 def remote_errors() -> Iterator[None]:
-    """Raise what a worker raised: its `UserError` as it was, a lost worker as `RetriableError`."""
+    """Raise what a worker raised: its `UserError` as it was, a lost worker as `RetriableError`, too little memory, disk or
+    object store as a `RetriableError` that says so."""
     import ray
 
+    lost = (
+        ray.exceptions.RayActorError, ray.exceptions.WorkerCrashedError, ray.exceptions.ObjectLostError,
+        ray.exceptions.NodeDiedError, ray.exceptions.LocalRayletDiedError,
+    )  # fmt: skip
     try:
         yield
-    except ray.exceptions.RayTaskError as error:
+    except (ray.exceptions.RayError, MemoryError) as error:
         mistake = _user_error_behind(error)
         if mistake is not None:
             raise mistake from None
+        started = "creation task" in str(error)  # it died of its own start, and would again
+        if (isinstance(error, lost) and not started) or _is_retriable(error):
+            raise RetriableError(cause_of(error)) from error
+        if cause := named_cause(error):
+            raise RetriableError(cause) from error
         raise
-    except (ray.exceptions.RayActorError, ray.exceptions.WorkerCrashedError, ray.exceptions.ObjectLostError) as error:
-        if "creation task" in str(error):  # it died of its own start, and would again
-            mistake = _user_error_behind(error)
-            if mistake is not None:
-                raise mistake from None
-            raise
-        raise RetriableError(last_line(error)) from error
 
 
-def last_line(error: BaseException) -> str:
-    """The last line of an error's text, where Ray puts the cause."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[-1] if lines else type(error).__name__)[:300]
+def _is_retriable(error: BaseException) -> bool:
+    """Did the worker itself say that it may be tried again?"""
+    return any(type(cause) is RetriableError for cause in behind(error))
 
 
 def _user_error_behind(error: BaseException) -> UserError | None:
     """The `UserError` that a worker's exception wraps, at any depth."""
-    seen: set[int] = set()
-    cause: BaseException | None = error
-    while cause is not None and id(cause) not in seen:
-        seen.add(id(cause))
+    for cause in behind(error):
         if type(cause) in (UserError, StorageError):
             return UserError(str(cause).splitlines()[0])  # one line by contract; Ray Data adds advice of its own
-        cause = getattr(cause, "cause", None) or cause.__cause__ or cause.__context__
     # An exception loses its cause on the way from one process to another; what is left of it is the text of the traceback.
     names = "|".join(kind.__qualname__ for kind in (UserError, StorageError))
     told = re.findall(rf"^{UserError.__module__}\.(?:{names}): (.*)$", str(error), flags=re.MULTILINE)

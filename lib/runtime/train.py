@@ -25,6 +25,9 @@ from lib.runtime.train_worker import work
 from lib.store import Store
 from lib.study.schema import Study
 
+TRIAL_FAILURES = 10
+"""A trial holds no work: one whose node is lost tells its steps again elsewhere."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class CellJob:
@@ -92,8 +95,8 @@ def train_cells(
     import ray
     from ray import tune
 
-    session.start()
-    queue: Any = ray.remote(num_cpus=0, max_concurrency=1000)(CellQueue).remote(
+    beside = session.beside_driver()
+    queue: Any = ray.remote(max_concurrency=1000, **beside)(CellQueue).remote(
         [asdict(job) for job in jobs], retries + 1,
         stop_on_error=study.sweep.on_cell_error == "stop", time_left_s=session.time_left_s,
     )  # fmt: skip
@@ -102,7 +105,7 @@ def train_cells(
         "store": str(store.root), "model": str(model), "threads": session.threads, "workers": workers,
         "gpu": session.gpus > 0, "retries": retries, "study": study.name,
     }  # fmt: skip
-    runner = ray.remote(num_cpus=0, max_retries=0)(_run_group)
+    runner = ray.remote(max_retries=retries, **beside)(_run_group)
     with store.scratch() as scratch:
         running = [runner.remote(queue, {**settings, "group": f"g{i}", "scratch": str(scratch)}) for i in range(groups)]
         names = {reference: f"g{i}" for i, reference in enumerate(running)}
@@ -122,6 +125,7 @@ def train_cells(
                     storage_path=f"{scratch}/tune",
                     verbose=0,
                     callbacks=callbacks(study.track, study.name),
+                    failure_config=tune.FailureConfig(max_failures=TRIAL_FAILURES),
                 ),
             )
             tuner.fit()
@@ -190,6 +194,8 @@ def _trainer(queue: Any, settings: dict[str, Any]) -> Any:
     from ray.train import FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchConfig, TorchTrainer
 
+    from lib.runtime.blame import Blame
+
     gpu = settings["gpu"]
     environment = {} if gpu else {"OMP_NUM_THREADS": str(settings["threads"])}
     return TorchTrainer(
@@ -204,6 +210,7 @@ def _trainer(queue: Any, settings: dict[str, Any]) -> Any:
             name=f"group-{settings['group']}-{os.getpid()}-{time.time_ns()}",
             storage_path=f"{settings['scratch']}/train",
             failure_config=FailureConfig(max_failures=settings["retries"]),
+            callbacks=[Blame(queue, settings["group"])],
             worker_runtime_env={"env_vars": environment},
         ),
     )
