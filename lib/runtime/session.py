@@ -18,6 +18,7 @@ from typing import Any
 from lib.errors import RetriableError, StorageError, UserError
 from lib.progress import Progress
 from lib.runtime.causes import behind, cause_of, named_cause
+from lib.runtime.reaper import start_reaper
 from lib.study.schema import Cluster
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -105,6 +106,8 @@ class Session:
                 context = ray.init(**arguments)
             except ConnectionError as error:
                 raise UserError(f"no Ray cluster at {address}: {error}; unset RAY_ADDRESS to run here") from None
+            if self._own:
+                start_reaper(context.address_info["session_dir"])
             where = f"http://{context.dashboard_url}" if context.dashboard_url else "none"
             self.progress.say(f"Ray {'at ' + address if address else 'started here'}; dashboard {where}")
         context_of_data = ray.data.DataContext.get_current()
