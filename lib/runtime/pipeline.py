@@ -250,7 +250,7 @@ def run_stage(stage: str, missing: list[Node], plan: Plan, session: Session, loo
     elif stage in ("generate", "utility"):
         from lib.runtime.generate import generate
 
-        generate(session, lookup, plan.cells, plan.study, missing)
+        return generate(session, lookup, plan.cells, plan.study, missing)
     elif stage == "judge":
         from lib.runtime.judge import judge_answers
 
