@@ -21,7 +21,7 @@ OUT_OF_GPU_MEMORY = (
 )
 NODE_OUT_OF_MEMORY = f"out of memory: Ray ended the process before its node had none left; {MEMORY}"
 NODE_LOST = "its node was lost"
-KILLED = "its process was killed (where nobody did, by the system, out of memory)"
+KILLED = "its process was killed; where nobody did that, its machine was out of memory"
 
 UNREACHABLE = "it cannot be reached any more: its node or its process was lost"
 

@@ -18,7 +18,7 @@ from lib.plan import STAGES, FailedCell, Lookup, Node, Plan, make_plan
 from lib.plan.stored import store_plan
 from lib.progress import Progress
 from lib.runtime.outputs import write_exports, write_selections
-from lib.runtime.session import Session
+from lib.runtime.session import Session, remote_errors
 from lib.runtime.trackers import check_trackers
 from lib.store import Store
 from lib.study.part import seconds
@@ -163,7 +163,8 @@ def _go_through(
                 missing += [
                     node for node in plan.nodes("utility") if not lookup.have(node)
                 ]  # one engine start for both
-            failed |= run_stage(stage, missing, plan, session, lookup)
+            with remote_errors():
+                failed |= run_stage(stage, missing, plan, session, lookup)
             if study.sweep.on_cell_error == "stop":
                 raise_failures(failed, plan.labels)
         elif not first and chosen is None:

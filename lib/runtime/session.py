@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -164,23 +165,25 @@ class Session:
 def remote_errors() -> Iterator[None]:
     """Raise what a worker raised: its `UserError` as it was, a lost worker as `RetriableError`, too little memory, disk or
     object store as a `RetriableError` that says so."""
-    import ray
-
-    lost = (
-        ray.exceptions.RayActorError, ray.exceptions.WorkerCrashedError, ray.exceptions.ObjectLostError,
-        ray.exceptions.NodeDiedError, ray.exceptions.LocalRayletDiedError,
-    )  # fmt: skip
     try:
         yield
-    except (ray.exceptions.RayError, MemoryError) as error:
+    except Exception as error:
+        if "ray" not in sys.modules:  # then nothing of it came from Ray, which is not imported for this
+            raise
+        import ray
+
+        if not isinstance(error, ray.exceptions.RayError | MemoryError):
+            raise
         mistake = _user_error_behind(error)
         if mistake is not None:
             raise mistake from None
-        started = "creation task" in str(error)  # it died of its own start, and would again
-        if (isinstance(error, lost) and not started) or _is_retriable(error):
+        lost = isinstance(
+            error,
+            ray.exceptions.RayActorError | ray.exceptions.WorkerCrashedError | ray.exceptions.ObjectLostError
+            | ray.exceptions.NodeDiedError | ray.exceptions.LocalRayletDiedError,
+        ) and "creation task" not in str(error)  # an actor that died of its own start would again  # fmt: skip
+        if lost or _is_retriable(error) or named_cause(error):
             raise RetriableError(cause_of(error)) from error
-        if cause := named_cause(error):
-            raise RetriableError(cause) from error
         raise
 
 
