@@ -39,6 +39,9 @@ _SIGNS_OF_LOSS = (
 )
 """What Ray says of processes that it has lost. In the text of any other error, such words may mean anything."""
 
+WRAPS = ("cause", "health_check_failure")
+"""Attributes in which errors of Ray, and of Ray Train for a worker that answers no more, keep what they are about."""
+
 
 def last_line(error: BaseException) -> str:
     """The last line of an error's text, where Ray puts what was raised."""
@@ -67,9 +70,12 @@ def named_cause(error: BaseException) -> str | None:
                 return cause
         if type(one).__name__ in ("OutOfMemoryError", "OutOfMemoryException"):  # torch's own, without importing torch
             return OUT_OF_GPU_MEMORY
-    lost = isinstance(error, (ray.exceptions.RayActorError, ray.exceptions.WorkerCrashedError))
-    signs = (*_SIGNS, *_SIGNS_OF_LOSS) if lost else _SIGNS
-    return next((cause for sign, cause in signs if re.search(sign, str(error), flags=re.MULTILINE)), None)
+    for one in behind(error):
+        lost = isinstance(one, (ray.exceptions.RayActorError, ray.exceptions.WorkerCrashedError))
+        for sign, cause in (*_SIGNS, *_SIGNS_OF_LOSS) if lost else _SIGNS:
+            if re.search(sign, str(one), flags=re.MULTILINE):
+                return cause
+    return None
 
 
 def cause_of(error: BaseException) -> str:
@@ -84,4 +90,7 @@ def behind(error: BaseException) -> Iterator[BaseException]:
     while cause is not None and id(cause) not in seen:
         seen.add(id(cause))
         yield cause
-        cause = getattr(cause, "cause", None) or cause.__cause__ or cause.__context__
+        wrapped = next(
+            (found for name in WRAPS if isinstance(found := getattr(cause, name, None), BaseException)), None
+        )
+        cause = wrapped or cause.__cause__ or cause.__context__

@@ -86,6 +86,13 @@ def test_the_cause_is_found_behind_what_wraps_it() -> None:
     assert named_cause(wrapped(MemoryError(), ValueError("the batch could not be made"))) == OUT_OF_MEMORY
 
 
+def test_a_worker_that_ray_train_hears_no_more_of_is_a_lost_process() -> None:
+    from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError
+
+    told = WorkerHealthCheckFailedError("A worker health check failed.\nWorker info: ...", of_actor(KILLED_TEXT))
+    assert cause_of(told) == KILLED
+
+
 def runs_out(kind: str) -> None:
     """Asks for more than any machine has, or is taken for lost."""
     if kind == "bytes":
