@@ -8,6 +8,7 @@ outcome. How many groups run side by side comes from the study: its GPUs, one on
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Sequence
@@ -95,6 +96,7 @@ def train_cells(
     import ray
     from ray import tune
 
+    logging.getLogger("ray.tune.execution").setLevel(logging.CRITICAL)  # a trial lost with its node is a traceback to it
     beside = session.beside_driver()
     queue: Any = ray.remote(max_concurrency=1000, **beside)(CellQueue).remote(
         [asdict(job) for job in jobs], retries + 1,
