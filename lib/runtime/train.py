@@ -96,7 +96,8 @@ def train_cells(
     import ray
     from ray import tune
 
-    logging.getLogger("ray.tune.execution").setLevel(logging.CRITICAL)  # a trial lost with its node is a traceback to it
+    # It writes a traceback for a trial that is lost with its node; the cell's own line says what was lost.
+    logging.getLogger("ray.tune.execution").setLevel(logging.CRITICAL)
     beside = session.beside_driver()
     queue: Any = ray.remote(max_concurrency=1000, **beside)(CellQueue).remote(
         [asdict(job) for job in jobs], retries + 1,
