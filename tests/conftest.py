@@ -1,11 +1,14 @@
-"""Shared fixtures: a home of their own for everything that is started, one Ray for the session, tiny models."""
+"""Shared fixtures: a home of their own for everything that is started, one Ray for the session, tiny models, one cluster head
+and one whole undisturbed run of the tiny study."""
 
 from __future__ import annotations
 
 import os
+import socket
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,6 +17,9 @@ from lib.runtime.session import Session
 from lib.study.schema import Cluster
 from lib.training.prepare import extensions_folder
 from tests.tiny_models import make_model
+
+if TYPE_CHECKING:
+    from tests.studies import Head, Run
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT.parent / "shared" / "data"
@@ -56,3 +62,48 @@ def ray_session() -> Iterator[Session]:
     with Session(cluster, Progress(io.StringIO())) as session:
         session.start()
         yield session
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head]:
+    """A head with dashboard and token, up for as long as tests need it."""
+    from tests.studies import Head
+
+    port = _free_port()
+    env = {
+        **os.environ,
+        "BALLAST_CLUSTER_DIR": str(tmp_path_factory.mktemp("cluster")),
+        "RAY_DASHBOARD_PORT": str(port),
+        "BALLAST_HEAD_PORT": str(_free_port()),
+        "RAY_AUTH_MODE": "token",
+        "RAY_API_SERVER_ADDRESS": f"http://127.0.0.1:{port}",
+    }
+    running = Head(env)
+    up = running.script("up")
+    try:
+        assert up.returncode == 0, up.stdout + up.stderr
+        yield running
+    finally:
+        down = running.script("down")
+    assert down.returncode == 0, down.stdout + down.stderr
+
+
+@pytest.fixture(scope="session")
+def undisturbed(head: Head, tmp_path_factory: pytest.TempPathFactory, tiny_llama: Path) -> Run:
+    """The tiny study run once from nothing, as a submitted job."""
+    from tests.studies import Run, Scraper, write_study
+
+    folder = tmp_path_factory.mktemp("undisturbed")
+    study = write_study(folder / "study.yaml", model=tiny_llama, storage=folder / "runs")
+    scraper = Scraper(head)
+    scraper.start()
+    job = head.submit("python", "-m", "jobs.sweep", str(study))
+    output = job.stdout + job.stderr
+    assert job.returncode == 0, output[-6000:]
+    return Run(study, folder / "runs", output, scraper.read())

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lib.errors import UserError
+from lib.errors import RetriableError, UserError
 from lib.files import write_table, write_text
 from lib.generation.answers import GENERATIONS, answer_row, blocks, error_row
 from lib.generation.decoding import Said
@@ -70,7 +70,7 @@ class AnswerJob:
 
         Raises:
             UserError: a prompt and its answer are longer than the engine's window.
-            RuntimeError: two blocks in a row lost their engines.
+            RetriableError: two blocks in a row lost their engines.
         """
         family = find_family(Path(engine.settings.model), self.identity.get("family", "auto"))
         vary = {"system": self.system, "prefill": self.prefill}
@@ -88,19 +88,22 @@ class AnswerJob:
             made: list[pa.Table] = []
             for number, block in enumerate(blocks(len(ids), self.block)):
                 path = attempt.folder / f"block-{number:05d}.parquet"
-                if not path.exists():
+                table = _written(path)
+                if table is None:
                     if self._may_try(attempt.folder, number):
                         answers = yield Batch([ids[i] for i in block], self.generation, stop)
                         rows = [self._row(i, ids, around, said=said) for i, said in zip(block, answers, strict=True)]
                     else:
                         error = f"the engine was lost {self.tries} times on this block"
                         if made and made[-1]["error"].null_count == 0:
-                            raise RuntimeError(f"{error}, and on the one before: see the log of its worker")
+                            raise RetriableError(f"{error}, and on the one before: see the log of its worker")
                         rows = [self._row(i, ids, around, error=error) for i in block]
-                    write_table(path, pa.Table.from_pylist(rows, schema=GENERATIONS))
-                made.append(pq.read_table(path))
-            table = pa.concat_tables(made)
-            write_table(attempt.folder / "generations.parquet", table)
+                    table = pa.Table.from_pylist(rows, schema=GENERATIONS)
+                    write_table(path, table)
+                made.append(table)
+            whole = attempt.folder / "generations.parquet"
+            write_table(whole, pa.concat_tables(made), keep=True)
+            table = pq.read_table(whole)  # perhaps another driver's, who was first
             attempt.files = {"generations.parquet"}
             attempt.facts = {**counts(table), "canary": as_facts(checked)}
             attempt.about = {"family": family.name, **engine.about()}
@@ -131,6 +134,14 @@ class AnswerJob:
             return False
         write_text(note, json.dumps({"run": self.run, "tries": before + 1}))
         return True
+
+
+def _written(path: Path) -> pa.Table | None:
+    """A block that is there. Another driver on the same key removes blocks when it has published all of them."""
+    try:
+        return pq.read_table(path)
+    except FileNotFoundError:
+        return None
 
 
 def counts(table: pa.Table) -> dict[str, int]:

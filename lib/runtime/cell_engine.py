@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,23 +79,40 @@ class CellEngine(VllmEngine):
             group: one cell, or with adapters by the row up to `max_loras` that are answered side by side.
 
         Returns:
-            `{"canary": status, "distance": nats per token, "tokens": generated, "seconds": taken by the group}` of each.
+            `{"canary": status, "distance": nats per token, "tokens": generated, "seconds": taken by the group}` of each, or
+            `{"error": why}` of a cell that is not served, or whose blocks lose their engines; the others go on.
 
         Raises:
-            RetriableError: a canary failed twice.
+            RetriableError: such a fault of the base model, which all cells rest on.
         """
         started = time.monotonic()
-        checked = [self._loaded(one.cell) for one in group]
+        failed, streams, checked = dict[int, str](), dict[int, Asking](), dict[int, canary.CanaryResult]()
         besides = [one.cell.adapter if one.cell and self.settings.rows else None for one in group]
-        streams = [
-            self._answers(one.jobs, beside, found) for one, beside, found in zip(group, besides, checked, strict=True)
-        ]
-        tokens = self._in_step(streams, besides)
+        for number, one in enumerate(group):
+            with self._failing(number, one.cell, failed):
+                checked[number] = self._loaded(one.cell)
+                streams[number] = self._answers(one.jobs, besides[number], checked[number])
+        tokens = self._in_step(group, streams, besides, failed)
         seconds = time.monotonic() - started
         return [
-            {"canary": found.status, "distance": found.distance, "tokens": made, "seconds": seconds}
-            for found, made in zip(checked, tokens, strict=True)
-        ]
+            {"error": failed[number]}
+            if number in failed
+            else {
+                "canary": checked[number].status, "distance": checked[number].distance, "tokens": tokens[number],
+                "seconds": seconds,
+            }
+            for number in range(len(group))
+        ]  # fmt: skip
+
+    @contextmanager
+    def _failing(self, number: int, cell: Trained | None, failed: dict[int, str]) -> Iterator[None]:
+        """A fault inside is the end of one cell and of no other."""
+        try:
+            yield
+        except RetriableError as error:
+            if cell is None:
+                raise
+            failed[number] = str(error)
 
     def _answers(self, jobs: Sequence[AnswerJob | TaskJob], beside: str | None, checked: canary.CanaryResult) -> Asking:
         tokens = 0
@@ -105,17 +123,20 @@ class CellEngine(VllmEngine):
                 tokens += job.do(self, beside, checked)
         return tokens
 
-    def _in_step(self, streams: Sequence[Asking], besides: Loras) -> list[int]:
-        """Run streams of batches side by side: what all of them ask next is one batch, cell by cell."""
-        tokens, waiting = [0] * len(streams), dict[int, Batch]()
+    def _in_step(
+        self, group: Sequence[CellJob], streams: Mapping[int, Asking], besides: Loras, failed: dict[int, str]
+    ) -> dict[int, int]:
+        """Run streams of batches side by side: what all of them ask next is one batch, cell by cell. Tokens of each."""
+        tokens, waiting = dict[int, int](), dict[int, Batch]()
 
         def go_on(number: int, answers: list[Said] | None) -> None:
-            try:
-                waiting[number] = streams[number].send(answers)  # type: ignore[arg-type]  # None starts it
-            except StopIteration as end:
-                tokens[number] = end.value
+            with self._failing(number, group[number].cell, failed):
+                try:
+                    waiting[number] = streams[number].send(answers)  # type: ignore[arg-type]  # None starts it
+                except StopIteration as end:
+                    tokens[number] = end.value
 
-        for number in range(len(streams)):
+        for number in streams:
             go_on(number, None)
         while waiting:
             asked, waiting = waiting, {}

@@ -40,14 +40,13 @@ class CellQueue:
         self.last_seen = time.monotonic()
 
     async def take(self, group: str) -> dict[str, Any] | None:
-        """The next cell for a group: the one it held when it died, else a new one; None when there is none left."""
+        """The next cell for a group: the one it held when it died, else the first that waits; None when there is none left."""
         self.last_seen = time.monotonic()
-        cell = self.held.pop(group, None)
-        while cell is not None or self.waiting:
-            if cell is None and (why := self._closed()):
-                self._leave(why)
-                return None
-            cell = cell or self.waiting.pop(0)
+        self._let_go(group)
+        if why := self._closed():
+            self._leave(why)
+        while self.waiting:
+            cell = self.waiting.pop(0)
             key = cell["key"]
             self.tried[key] = self.tried.get(key, 0) + 1
             if self.tried[key] <= self.tries:
@@ -58,7 +57,6 @@ class CellQueue:
             why = f" (last: {self.blamed[key]})" if key in self.blamed else ""
             told = f"its worker group died {self.tries} times while training it{why}"
             self._finish(key, {"error": told, "user": False})
-            cell = None
         return None
 
     def _closed(self) -> str:
@@ -71,7 +69,8 @@ class CellQueue:
 
     def _leave(self, why: str) -> None:
         """End every cell that waits without having been begun."""
-        left, self.waiting = self.waiting, []
+        left = [cell for cell in self.waiting if cell["key"] not in self.tried]
+        self.waiting = [cell for cell in self.waiting if cell["key"] in self.tried]
         for cell in left:
             self._finish(cell["key"], {"left": why})
 
@@ -91,9 +90,13 @@ class CellQueue:
         """A group is there and busy."""
         self.last_seen = time.monotonic()
 
-    async def blame(self, key: str, text: str) -> None:
-        """What ended a worker while it trained a cell."""
-        self.blamed[key] = text
+    async def blame(self, group: str, text: str) -> None:
+        """What ended a worker of a group. What the group held is for whoever comes first: itself, started again, or another
+        that is free before there is room for it."""
+        if cell := self.held.get(group):
+            self.blamed[cell["key"]] = text
+            self.events.append({"kind": "say", "key": cell["key"], "text": f"lost its worker: {text}"})
+            self._let_go(group)
 
     async def say(self, key: str, text: str) -> None:
         """A line on a running cell, for the user."""
@@ -111,6 +114,9 @@ class CellQueue:
         the reason."""
         self.last_seen = time.monotonic()
         self.held.pop(group, None)
+        self.waiting = [
+            cell for cell in self.waiting if cell["key"] != key
+        ]  # of a group that was blamed and yet came through
         self._finish(key, outcome)
 
     def _finish(self, key: str, outcome: dict[str, Any]) -> None:
@@ -121,6 +127,9 @@ class CellQueue:
 
     async def release(self, group: str) -> None:
         """A group will not come again: what it held is for another one."""
+        self._let_go(group)
+
+    def _let_go(self, group: str) -> None:
         cell = self.held.pop(group, None)
         if cell is not None and cell["key"] not in self.outcome:
             self.waiting.insert(0, cell)

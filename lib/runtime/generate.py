@@ -25,14 +25,24 @@ PLACED = {"max_model_tokens", "kv_cache_gb", "gpu_memory", "compile", "tensor_pa
 Asked = tuple[Cell, list[Node]]
 
 
-def generate(session: Session, lookup: Lookup, cells: Sequence[Cell], study: Any, nodes: Collection[Node]) -> None:
+def generate(
+    session: Session, lookup: Lookup, cells: Sequence[Cell], study: Any, nodes: Collection[Node]
+) -> dict[str, dict[str, Any]]:
     """Answer prompt sets and tasks: engines by (model, precision), cells one after the other.
 
     All of one cell go together, so that its weights are loaded once.
 
     Args:
         nodes: what to do, of the stages generate and utility.
+
+    Returns:
+        Fine-tunes that cannot be asked, by key: `{"error": why, "user": False}`.
+
+    Raises:
+        UserError: a prompt or an adapter that the engine has no room for.
+        RetriableError: engines were lost too often, or on the base model.
     """
+    failed: dict[str, dict[str, Any]] = {}
     wanted = {node.key for node in nodes}
     work: dict[tuple[str, str, bool], dict[str, tuple[Cell, list[Node]]]] = defaultdict(dict)
     for cell in cells:
@@ -47,7 +57,8 @@ def generate(session: Session, lookup: Lookup, cells: Sequence[Cell], study: Any
         ranks = [_rank_of(cell.train.task["recipe"]) for cell, _ in todo.values() if cell.train and rows]
         title = next(iter(todo.values()))[1][0].inputs["model"].title
         settings = engine_settings(session, study, model, dtype, title=title, rows=rows, rank=max(ranks, default=8))
-        _answer_cells(session, lookup, settings, list(todo.values()), study)
+        failed |= _answer_cells(session, lookup, settings, list(todo.values()), study)
+    return failed
 
 
 def engine_settings(
@@ -85,8 +96,10 @@ def _vllm_rank(rank: int) -> int:
     return next(size for size in VLLM_RANKS if size >= rank)
 
 
-def _answer_cells(session: Session, lookup: Lookup, settings: EngineSettings, todo: list[Asked], study: Any) -> None:
-    """Engines fed with cells until none is left; those of one group share a batch."""
+def _answer_cells(
+    session: Session, lookup: Lookup, settings: EngineSettings, todo: list[Asked], study: Any
+) -> dict[str, dict[str, Any]]:
+    """Engines fed with cells until none is left; those of one group share a batch. Returns the fine-tunes that failed."""
     size, tries, run = settings.max_loras, 1 + study.train.retries, uuid.uuid4().hex
     groups = [todo[start : start + size] for start in range(0, len(todo), size)]
 
@@ -98,15 +111,21 @@ def _answer_cells(session: Session, lookup: Lookup, settings: EngineSettings, to
 
     asked = [node.task["prompts"].prompts for _, nodes in todo for node in nodes if node.stage == "generate"]
     blocks = 1 + sum(-(-len(prompts) // study.evaluate.engine.block) for prompts in asked)
-    begun, done = None, 0
+    begun, done = time.monotonic(), 0
+    failed: dict[str, dict[str, Any]] = {}
     answered = on_engines(
         session, "generate", CellEngine, settings, [str(lookup.store.root)], groups, ask=ask, retries=tries * blocks,
         name=name,
     )  # fmt: skip
     for group, results in answered:
-        begun = begun or time.monotonic() - results[0]["seconds"]
+        begun = begun if done else time.monotonic() - next((one["seconds"] for one in results if "seconds" in one), 0)
         for (cell, _), said in zip(group, results, strict=True):
             done += 1
+            if "error" in said:
+                assert cell.train is not None
+                failed[str(cell.train.key)] = {**said, "user": False}
+                session.progress.say(f"generate {done} of {len(todo)} cells: {cell.label}: FAILED: {said['error']}")
+                continue
             canary_text = "" if cell.train is None else f", canary {said['canary']} ({said['distance']:.3f} nats)"
             left = duration((len(todo) - done) * (time.monotonic() - begun) / done)
             told = f"{cell.label}, {said['tokens']} tokens{canary_text}" + (
@@ -114,6 +133,7 @@ def _answer_cells(session: Session, lookup: Lookup, settings: EngineSettings, to
             )
             session.progress.say(f"generate {done} of {len(todo)} cells: {told}")
             session.observer.answered(cell.label, cell.train.key if cell.train else None, said)
+    return failed
 
 
 def cell_job(lookup: Lookup, cell: Cell, nodes: list[Node], study: Any, run: str, tries: int) -> CellJob:

@@ -20,7 +20,7 @@ from lib.plan.tried import read_tried
 from lib.progress import Progress
 from lib.runtime.observer import Observer
 from lib.runtime.outputs import write_exports, write_selections
-from lib.runtime.session import Session
+from lib.runtime.session import Session, remote_errors
 from lib.runtime.trackers import check_trackers
 from lib.store import Store
 from lib.study.part import seconds
@@ -176,7 +176,7 @@ def _go_through(
                 missing += [
                     node for node in plan.nodes("utility") if not lookup.have(node)
                 ]  # one engine start for both
-            with session.observer.stage(stage, len(nodes), len(missing)):
+            with session.observer.stage(stage, len(nodes), len(missing)), remote_errors():
                 failed |= run_stage(stage, missing, plan, session, lookup)
             if study.sweep.on_cell_error == "stop":
                 raise_failures(failed, plan.labels)
@@ -264,7 +264,7 @@ def run_stage(stage: str, missing: list[Node], plan: Plan, session: Session, loo
     elif stage in ("generate", "utility"):
         from lib.runtime.generate import generate
 
-        generate(session, lookup, plan.cells, plan.study, missing)
+        return generate(session, lookup, plan.cells, plan.study, missing)
     elif stage == "judge":
         from lib.runtime.judge import judge_answers
 

@@ -132,7 +132,7 @@ def _run(study: Study, state: Searching, engine: Answering, suggestions: Suggest
 
     session, rules = state.session, study.sweep.search
     session.start()
-    queue: Any = ray.remote(num_cpus=0, max_concurrency=1000)(SearchQueue).remote(
+    queue: Any = ray.remote(max_concurrency=1000, **session.beside_driver())(SearchQueue).remote(
         study.train.retries + 1, stop_on_error=study.sweep.on_cell_error == "stop"
     )
     state.start(queue)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import itertools
 import os
 import re
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -21,7 +22,9 @@ from typing import Any
 
 from lib.errors import RetriableError, StorageError, UserError
 from lib.progress import Progress
+from lib.runtime.causes import behind, cause_of, named_cause
 from lib.runtime.observer import Observer
+from lib.runtime.reaper import start_reaper
 from lib.study.schema import Cluster
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -116,6 +119,8 @@ class Session:
                 context = ray.init(**arguments)
             except ConnectionError as error:
                 raise UserError(f"no Ray cluster at {address}: {error}; unset RAY_ADDRESS to run here") from None
+            if self._own:
+                start_reaper(context.address_info["session_dir"])
             where = f"http://{context.dashboard_url}" if context.dashboard_url else "none"
             self.progress.say(f"Ray {'at ' + address if address else 'started here'}; dashboard {where}")
             _lock_token()
@@ -137,6 +142,16 @@ class Session:
         """A Ray Data set that the dashboard calls by study and stage."""
         dataset.set_name(f"{self.observer.study or 'ballast'}-{what}")
         return dataset
+
+    def beside_driver(self) -> dict[str, Any]:
+        """Options of a Ray task or actor without which no work goes on, as none does without the driver: it takes no CPU, and
+        lives on the driver's node, so that no other node's loss is its end."""
+        import ray
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        self.start()
+        here = ray.get_runtime_context().get_node_id()
+        return {"num_cpus": 0, "scheduling_strategy": NodeAffinitySchedulingStrategy(here, soft=False)}
 
     def run_tasks(
         self,
@@ -187,40 +202,40 @@ def _lock_token() -> None:
 
 @contextmanager
 def remote_errors() -> Iterator[None]:
-    """Raise what a worker raised: its `UserError` as it was, a lost worker as `RetriableError`."""
-    import ray
-
+    """Raise what a worker raised: its `UserError` as it was, a lost worker as `RetriableError`, too little memory, disk or
+    object store as a `RetriableError` that says so."""
     try:
         yield
-    except ray.exceptions.RayTaskError as error:
+    except Exception as error:
+        if "ray" not in sys.modules:  # then nothing of it came from Ray, which is not imported for this
+            raise
+        import ray
+
+        if not isinstance(error, ray.exceptions.RayError | MemoryError):
+            raise
         mistake = _user_error_behind(error)
         if mistake is not None:
             raise mistake from None
+        lost = isinstance(
+            error,
+            ray.exceptions.RayActorError | ray.exceptions.WorkerCrashedError | ray.exceptions.ObjectLostError
+            | ray.exceptions.NodeDiedError | ray.exceptions.LocalRayletDiedError,
+        ) and "creation task" not in str(error)  # an actor that died of its own start would again  # fmt: skip
+        if lost or _is_retriable(error) or named_cause(error):
+            raise RetriableError(cause_of(error)) from error
         raise
-    except (ray.exceptions.RayActorError, ray.exceptions.WorkerCrashedError, ray.exceptions.ObjectLostError) as error:
-        if "creation task" in str(error):  # it died of its own start, and would again
-            mistake = _user_error_behind(error)
-            if mistake is not None:
-                raise mistake from None
-            raise
-        raise RetriableError(last_line(error)) from error
 
 
-def last_line(error: BaseException) -> str:
-    """The last line of an error's text, where Ray puts the cause."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[-1] if lines else type(error).__name__)[:300]
+def _is_retriable(error: BaseException) -> bool:
+    """Did the worker itself say that it may be tried again?"""
+    return any(type(cause) is RetriableError for cause in behind(error))
 
 
 def _user_error_behind(error: BaseException) -> UserError | None:
     """The `UserError` that a worker's exception wraps, at any depth."""
-    seen: set[int] = set()
-    cause: BaseException | None = error
-    while cause is not None and id(cause) not in seen:
-        seen.add(id(cause))
+    for cause in behind(error):
         if type(cause) in (UserError, StorageError):
             return UserError(str(cause).splitlines()[0])  # one line by contract; Ray Data adds advice of its own
-        cause = getattr(cause, "cause", None) or cause.__cause__ or cause.__context__
     # An exception loses its cause on the way from one process to another; what is left of it is the text of the traceback.
     names = "|".join(kind.__qualname__ for kind in (UserError, StorageError))
     told = re.findall(rf"^{UserError.__module__}\.(?:{names}): (.*)$", str(error), flags=re.MULTILINE)

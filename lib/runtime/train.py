@@ -8,6 +8,7 @@ outcome. How many groups run side by side comes from the study: its GPUs, one on
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -26,6 +27,9 @@ from lib.runtime.train_watch import Watcher
 from lib.runtime.train_worker import work
 from lib.store import Store
 from lib.study.schema import Study
+
+TRIAL_FAILURES = 10
+"""A trial holds no work: one whose node is lost tells its steps again elsewhere."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,8 +106,9 @@ def train_cells(
     import ray
     from ray import tune
 
-    session.start()
-    queue: Any = ray.remote(num_cpus=0, max_concurrency=1000)(CellQueue).options(
+    # It writes a traceback for a trial that is lost with its node; the cell's own line says what was lost.
+    logging.getLogger("ray.tune.execution").setLevel(logging.CRITICAL)
+    queue: Any = ray.remote(max_concurrency=1000, **session.beside_driver())(CellQueue).options(
         name=session.named(f"train, queue of {len(jobs)} cells of {title}")
     ).remote(
         [asdict(job) for job in jobs], retries + 1,
@@ -144,7 +149,7 @@ def worker_groups(
         "store": str(store.root), "model": str(model), "threads": session.threads, "workers": workers,
         "gpu": session.gpus > 0, "retries": retries, "study": study.name,
     }  # fmt: skip
-    runner = ray.remote(num_cpus=0, max_retries=0)(_run_group)
+    runner = ray.remote(max_retries=retries, **session.beside_driver())(_run_group)
     with store.scratch() as scratch:
         running = [
             runner.options(name=session.named(f"train, worker group g{i} of {title}")).remote(
@@ -168,7 +173,11 @@ def run_config(study: Study, scratch: Path) -> Any:
     from ray import tune
 
     return tune.RunConfig(
-        name=study.name, storage_path=f"{scratch}/tune", verbose=0, callbacks=callbacks(study.track, study.name)
+        name=study.name,
+        storage_path=f"{scratch}/tune",
+        verbose=0,
+        callbacks=callbacks(study.track, study.name),
+        failure_config=tune.FailureConfig(max_failures=TRIAL_FAILURES),
     )
 
 
@@ -233,6 +242,8 @@ def _trainer(queue: Any, settings: dict[str, Any]) -> Any:
     from ray.train import FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchConfig, TorchTrainer
 
+    from lib.runtime.blame import Blame
+
     gpu = settings["gpu"]
     group = file_name(f"{settings['study']}-{settings['title']}-{settings['group']}", settings["group"])
     environment = {} if gpu else {"OMP_NUM_THREADS": str(settings["threads"])}
@@ -248,6 +259,7 @@ def _trainer(queue: Any, settings: dict[str, Any]) -> Any:
             name=f"{group}-{os.getpid()}-{time.time_ns()}",
             storage_path=f"{settings['scratch']}/train",
             failure_config=FailureConfig(max_failures=settings["retries"]),
+            callbacks=[Blame(queue, settings["group"])],
             worker_runtime_env={"env_vars": environment},
         ),
     )

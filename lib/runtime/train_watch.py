@@ -7,7 +7,8 @@ from typing import Any
 
 from lib.board import Board
 from lib.errors import UserError
-from lib.runtime.session import Session, last_line, remote_errors
+from lib.runtime.causes import cause_of
+from lib.runtime.session import Session, remote_errors
 
 POLL_S = 0.5
 
@@ -103,7 +104,7 @@ class Watcher(threading.Thread):
             except UserError as error:
                 self.error, self.user = str(error), True
             except Exception as error:  # the group's fault, whatever it was, is shown with the cells it cost
-                self.error = f"the worker group ended: {last_line(error)}"
+                self.error = f"the worker group ended: {cause_of(error)}"
         if ended and not self.groups:
             ray.get(self.queue.give_up.remote(self.error, self.user))
 

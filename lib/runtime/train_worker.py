@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 from lib.errors import StorageError, UserError
-from lib.runtime.session import last_line
 from lib.runtime.step_clock import StepClock
 from lib.runtime.train_metrics import Watched
 from lib.store import Store, digest_value
@@ -64,9 +63,6 @@ def work(config: dict[str, Any]) -> None:
                     if rank == 0:
                         ray.get(queue.finish.remote(config["group"], job["key"], outcome))
                     raise
-            except Exception as error:
-                queue.blame.remote(job["key"], last_line(error))
-                raise
         if rank == 0:
             ray.get(queue.finish.remote(config["group"], job["key"], outcome))
 

@@ -45,6 +45,36 @@ def test_a_released_cell_that_is_done_is_not_trained_again() -> None:
     assert ask(cells.wait("a")) == {"error": "no group", "user": False}
 
 
+def test_a_group_that_lost_its_worker_keeps_no_cell_from_a_group_that_is_free() -> None:
+    """It may wait long for a machine to be started again on."""
+    cells = queue("a", "b")
+    assert ask(cells.take("g0"))["key"] == "a"
+    assert ask(cells.take("g1"))["key"] == "b"
+    ask(cells.blame("g0", "its node was lost"))
+    ask(cells.finish("g1", "b", {"metrics": {}}))
+    assert ask(cells.take("g1"))["key"] == "a"
+    assert ask(cells.take("g0")) is None
+    assert [event["text"] for event in cells.events if event["kind"] == "say"] == ["lost its worker: its node was lost"]
+
+
+def test_what_a_blamed_group_ends_after_all_is_trained_no_more() -> None:
+    cells = queue("a")
+    ask(cells.take("g0"))
+    ask(cells.blame("g0", "one worker of two"))
+    ask(cells.finish("g0", "a", {"metrics": {}}))
+    assert ask(cells.take("g1")) is None
+
+
+def test_a_cell_that_failed_says_what_ended_its_last_worker() -> None:
+    cells = queue("a")
+    for _ in range(2):
+        ask(cells.take("g0"))
+        ask(cells.blame("g0", "out of memory: take less"))
+    assert ask(cells.take("g0")) is None
+    told = "its worker group died 2 times while training it (last: out of memory: take less)"
+    assert ask(cells.wait("a")) == {"error": told, "user": False}
+
+
 def test_silence_is_measured_from_the_last_sign_of_life(monkeypatch: Any) -> None:
     now = [100.0]
     monkeypatch.setattr("lib.runtime.cell_queue.time.monotonic", lambda: now[0])

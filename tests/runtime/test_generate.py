@@ -18,12 +18,13 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from lib.errors import RetriableError
 from lib.generation.decoding import Said
 from lib.progress import Progress
 from lib.runtime.answer import AnswerJob, Batch
 from lib.runtime.cell_engine import CellEngine, CellJob, Loras, Trained
 from lib.runtime.engine_pool import on_engines
-from lib.runtime.session import Session
+from lib.runtime.session import Session, remote_errors
 from lib.runtime.vllm_engine import EngineSettings
 from lib.store import Store
 from lib.study.generation import Generation
@@ -187,8 +188,8 @@ def test_a_swap_that_does_nothing_is_found_out(engine: tuple[Any, Path], cells: 
     def refused() -> None:
         get(actor.get_into.remote("swaps do nothing"))
         try:
-            with pytest.raises(Exception, match="the engine does not serve the trained weights"):
-                get(actor.answer.remote([CellJob(cell=cells[1], jobs=[job("12" * 16)])]))
+            [said] = get(actor.answer.remote([CellJob(cell=cells[1], jobs=[job("12" * 16)])]))
+            assert said["error"].startswith("the engine does not serve the trained weights")
         finally:
             get(actor.get_into.remote(""))
 
@@ -198,6 +199,58 @@ def test_a_swap_that_does_nothing_is_found_out(engine: tuple[Any, Path], cells: 
     refused()
     [said] = get(actor.answer.remote([CellJob(cell=cells[1], jobs=[job("12" * 16)])]))
     assert said["canary"] == "passed"
+
+
+def test_a_cell_whose_blocks_lose_their_engines_fails_alone(engine: tuple[Any, Path], cells: list[Trained]) -> None:
+    """Two blocks in a row: whatever does it is in the cell. The base model's are the end of all, since all rest on it."""
+    actor, place = engine
+    for key in ("16", "17"):
+        parts = place / "artifacts" / "generate" / (key * 16) / "parts"
+        parts.mkdir(parents=True)
+        for block in (0, 1):
+            (parts / f"tries-{block:05d}.json").write_text(json.dumps({"run": "run", "tries": 2}))
+    [said] = get(actor.answer.remote([CellJob(cell=cells[0], jobs=[job("16" * 16)])]))
+    assert said == {
+        "error": "the engine was lost 2 times on this block, and on the one before: see the log of its worker"
+    }
+    assert Store(place).find("generate", "16" * 16) is None
+    with pytest.raises(RetriableError, match="on the one before"), remote_errors():
+        get(actor.answer.remote([CellJob(cell=None, jobs=[job("17" * 16)])]))
+
+
+class Stub(CellEngine):
+    """Without an engine: cells whose answers fail at once, later, or not."""
+
+    def __init__(self) -> None:
+        self.asked: list[int] = []
+
+    def _loaded(self, cell: Trained | None) -> canary.CanaryResult:
+        if cell and cell.key == "not served":
+            raise RetriableError("not served")
+        return canary.CanaryResult(status="passed", distance=0.0, reason="")
+
+    def _answers(self, jobs: Any, beside: str | None, checked: canary.CanaryResult) -> Any:
+        [title] = jobs
+        for number in range(3):
+            if title == "fails" and number == 1:
+                raise RetriableError("lost twice")
+            yield Batch([[number]], Generation(), 0)
+        return 3
+
+    def ask(self, batches: Sequence[Batch], besides: Loras) -> list[list[Said]]:
+        self.asked.append(len(batches))
+        return [[] for _ in batches]
+
+
+def test_of_cells_that_share_a_batch_one_fails_and_the_others_go_on() -> None:
+    engine = Stub()
+    engine.settings = settings(Path("none"))
+    names = ("good", "fails", "not served", "fine")
+    cells = {name: Trained(key=name, folder=Path(name), form="adapter") for name in names}
+    said = engine.answer([CellJob(cell=cells[name], jobs=[name]) for name in names])  # type: ignore[list-item]
+    assert [one.get("error") for one in said] == [None, "lost twice", "not served", None]
+    assert [one.get("tokens") for one in said] == [3, None, None, 3]
+    assert engine.asked == [3, 2, 2]
 
 
 def test_what_is_lost_is_a_block_and_a_block_that_hangs_is_given_up(

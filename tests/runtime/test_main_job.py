@@ -9,20 +9,19 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import signal
-import subprocess
-import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from lib.runtime.metrics import LAST_PROGRESS, METRICS
-from tests.studies import Run, run_job, start_job, write_study
+from tests.faults.drivers import Driver
+from tests.faults.raylets import QUICK, Raylets, slay
+from tests.faults.victims import ENGINE, WORKER, titled
+from tests.faults.witness import left_over
+from tests.studies import Run, run_job, write_study
 
 pytestmark = [pytest.mark.ray, pytest.mark.engine]
 STAGES = (
@@ -187,61 +186,6 @@ def test_adapters_by_the_row_serve_the_same_cell(undisturbed: Run) -> None:
     assert cell["canary"]["distance"] < 1e-3
 
 
-WORKING = re.compile(r"ray::(RayTrainWorker|CellEngine|TrainController|CellQueue|MapWorker)|raylet$|gcs_server$")
-"""Titles of the processes that hold work, memory or ports."""
-
-
-class Watched:
-    """A running driver whose output is read as it comes."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self.process, self.lines = process, list[str]()
-        self.thread = threading.Thread(target=self._read, daemon=True)
-        self.thread.start()
-
-    def _read(self) -> None:
-        assert self.process.stdout is not None
-        self.lines.extend(iter(self.process.stdout.readline, ""))
-
-    def wait_for(self, pattern: str, timeout_s: float = 300) -> None:
-        """Until a line matches."""
-        deadline = time.monotonic() + timeout_s
-        while not any(re.search(pattern, line) for line in list(self.lines)):
-            assert self.process.poll() is None, "".join(self.lines)[-6000:]
-            assert time.monotonic() < deadline, f"no line like {pattern!r}:\n{''.join(self.lines)[-6000:]}"
-            time.sleep(0.05)
-
-    def to_the_end(self, timeout_s: float = 400) -> tuple[int, str]:
-        """(exit code, output)."""
-        code = self.process.wait(timeout=timeout_s)
-        self.thread.join(timeout=10)
-        return code, "".join(self.lines)
-
-    def kill_actor(self, title: str) -> None:
-        """SIGKILL the Ray actor process of this title among the driver's descendants."""
-        found = [p for p in descendants(self.process.pid) if title in " ".join(p.cmdline()[:1])]
-        assert found, [p.cmdline()[:1] for p in descendants(self.process.pid)]
-        for process in found:
-            process.send_signal(signal.SIGKILL)
-
-
-def descendants(pid: int) -> Iterator[psutil.Process]:
-    for process in psutil.Process(pid).children(recursive=True):
-        try:
-            if process.cmdline():
-                yield process
-        except psutil.Error:
-            continue
-
-
-def wait_for_files(folder: Path, pattern: str, timeout_s: float = 60) -> None:
-    """Until a file is there."""
-    until = time.monotonic() + timeout_s
-    while not list(folder.glob(pattern)):
-        assert time.monotonic() < until, f"no {pattern} in {folder}"
-        time.sleep(0.01)
-
-
 def training_logs(run: Run) -> dict[str, pa.Table]:
     """Training logs by the key of their cell."""
     return {
@@ -250,43 +194,65 @@ def training_logs(run: Run) -> dict[str, pa.Table]:
     }
 
 
-def test_killed_worker_engine_and_driver_change_nothing(undisturbed: Run, tiny_llama: Path, tmp_path: Path) -> None:
-    """SIGKILL of a train worker, of its driver later, of the next one's engine; the results are the same."""
-    study = write_study(tmp_path / "study.yaml", model=tiny_llama, storage=tmp_path / "runs")
-    shared = tmp_path / "runs" / "artifacts"
+def test_whatever_is_killed_the_results_are_the_same(undisturbed: Run, tiny_llama: Path, tmp_path: Path) -> None:
+    """SIGKILL of a training worker, of the machine that trains, of the engine, the driver, and the head, one after the other."""
+    storage = tmp_path / "runs"
+    study = write_study(tmp_path / "study.yaml", model=tiny_llama, storage=storage)
     for stage in STAGES[1 : STAGES.index("train")]:  # what comes before costs time and is not at risk
-        shutil.copytree(undisturbed.storage / "artifacts" / stage, shared / stage)
+        shutil.copytree(undisturbed.storage / "artifacts" / stage, storage / "artifacts" / stage)
+    checkpoints = storage / "checkpoints"
 
-    first = Watched(start_job("sweep", study, "train.checkpoint_steps=10"))
-    first.wait_for(r"train tiny none: done")
-    first.wait_for(r"train tiny random-8: started")
-    wait_for_files(tmp_path / "runs" / "checkpoints", "*/step-*")
-    first.kill_actor("RayTrainWorker")
-    first.wait_for(r"train tiny random-8: started \(try 2\)")
-    first.wait_for(r"train tiny random-8: goes on from step [1-5]0 of 60")
-    first.wait_for(r"train tiny random-8: done")
-    workers = [p for p in descendants(first.process.pid) if WORKING.search(" ".join(p.cmdline()[:1]))]
-    assert workers
-    first.process.kill()
-    first.process.wait()
-    psutil.wait_procs(workers, timeout=60)
-    assert not [p for p in workers if p.is_running() and p.status() != psutil.STATUS_ZOMBIE], "work outlived its driver"
-    done = len(list((shared / "train").glob("*/manifest.json")))
-    assert 2 <= done <= 3
+    with Raylets(head_cpus=0, **QUICK) as cluster:  # as on a cluster, where the head does no work
+        machine = cluster.add(2)
+        first = Driver(study, "train.checkpoint_steps=10", address=cluster.address, **cluster.environment)
+        first.wait_for(r"train tiny none: done")
+        first.wait_for(r"train tiny random-8: started")
+        first.wait_for_file(checkpoints, "*/step-*")
+        slay(titled(cluster, WORKER))
+        first.wait_for(r"train tiny random-8: lost its worker: its process was killed")
+        first.wait_for(r"train tiny random-8: started \(try 2\)")
+        first.wait_for(r"train tiny random-8: goes on from step [1-5]0 of 60")
 
-    second = Watched(start_job("sweep", study))
-    second.wait_for(r"generate 1 of 4 cells")
-    second.kill_actor("ray::CellEngine")
-    second.wait_for(r"engine lost.*starting another")
-    code, output = second.to_the_end()
-    assert code == 0, output[-6000:]
-    killed = Run(study, tmp_path / "runs", output)
+        first.wait_for(r"train tiny sss_b-8: started")
+        first.wait_for_file(checkpoints, "*/step-*")
+        machine.lose()
+        cluster.add(2)  # as an autoscaler would
+        first.wait_for(r"train tiny sss_b-8: goes on from step [1-5]0 of 60")
+
+        first.wait_for(r"starting 1 vLLM engine")
+        first.wait_until(lambda: bool(titled(cluster, ENGINE)), "an engine", 120)
+        engine = titled(cluster, ENGINE)
+        first.wait_for(r"generate 1 of 4 cells")
+        slay(engine)
+        first.wait_for(r"engine lost \(.*\); starting another")
+        first.wait_for(r"generate 2 of 4 cells")
+        first.kill()
+        cluster.wait_for_peace()  # nothing works on for a driver that is gone
+
+        second = Driver(study, address=cluster.address, **cluster.environment)
+        second.wait_for(r"starting 1 vLLM engine")
+        cluster.lose_head()
+        code, output = second.to_the_end(timeout_s=60)
+        assert code != 0, output[-6000:]
+        cluster.start_head()
+        cluster.add(2)
+        third = Driver(study, address=cluster.address, **cluster.environment)
+        code, output = third.to_the_end()
+        assert code == 0, output[-6000:]
+        assert re.search(r"generate 1 of [12] cells", output), "cells that were answered were asked again"
+        cluster.wait_for_peace()
+        assert cluster.still_held() == {}
+
+    unharmed(Run(study, storage, output), undisturbed)
+
+
+def unharmed(killed: Run, undisturbed: Run) -> None:
+    """What came of a run is what comes of an undisturbed one, and nothing else is left of it."""
     answers = undisturbed.tokens()  # of the other studies in that storage too
     assert len(killed.tokens()) == 8
     assert killed.tokens() == {key: answers[key] for key in killed.tokens()}
     assert killed.results().equals(undisturbed.results())
-    assert not list((tmp_path / "runs").rglob(".owner.json")), "an attempt of a killed process is left behind"
-    assert not list((tmp_path / "runs" / "checkpoints").iterdir()), "a checkpoint outlived its cell"
-    for key, log in training_logs(killed).items():  # of the cell that went on in its middle too: no gap, no repeat
+    assert left_over(killed.storage) == []
+    for key, log in training_logs(killed).items():  # of the cells that went on in their middle too: no gap, no repeat
         assert log.equals(training_logs(undisturbed)[key])
         assert log["step"].to_pylist() == list(range(1, 61))
