@@ -54,7 +54,7 @@ def undisturbed(head: Head, tmp_path_factory: pytest.TempPathFactory, tiny_llama
     """The tiny study run once from nothing, as a submitted job."""
     folder = tmp_path_factory.mktemp("undisturbed")
     study = write_study(folder / "study.yaml", model=tiny_llama, storage=folder / "runs")
-    job = head.submit("python", "-m", "jobs.sweep", str(study))
+    job = head.submit_study(study)
     output = job.stdout + job.stderr
     assert job.returncode == 0, output[-6000:]
     return Run(study, folder / "runs", output)

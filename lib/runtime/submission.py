@@ -1,0 +1,172 @@
+"""A study as a job that can be submitted: command, metadata, and what is refused here rather than there.
+
+A study is refused on this machine, before anything is uploaded, for all that can be told from here. Files that only the
+cluster sees cannot: where a study names such, the job itself looks at them first.
+
+What is written into a job can be read by anybody who may see the dashboard. Metadata therefore hold names, digests and
+keys, and a study or override with something in it that looks like a credential is refused: those come from the
+environment of the cluster (a Secret, a service account), never with a job.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lib.errors import UserError
+from lib.runtime.package import Package, inputs, make_package
+from lib.store import Store, digest_value
+from lib.study import load_study
+from lib.study.schema import Study
+
+JOBS = ("sweep", "embed", "label", "sample", "train", "generate", "judge", "report")
+LOOKED_AT_BYTES = 2 << 30
+"""A study whose files here are larger is planned by the job alone: their digests would take minutes."""
+MAX_KEYS = 40
+CREDENTIAL = re.compile(
+    r"://[^/\s:@]+:[^/\s@]+@|\b(?:hf_[A-Za-z0-9]{16,}|sk-[A-Za-z0-9_-]{16,}|A(?:KI|SI)A[0-9A-Z]{16}|gh[pousr]_[A-Za-z0-9]{16,})"
+)
+"""A password inside a URL, and the tokens of hubs and clouds by their prefixes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submission:
+    """What is submitted."""
+
+    study: Study
+    package: Package
+    entrypoint: str
+    digest: str
+    """Of the study and the job: two submissions with one digest would do the same work."""
+    metadata: Mapping[str, str]
+
+
+def make_submission(path: Path, overrides: Sequence[str], *, job: str = "sweep", smoke: bool = False) -> Submission:
+    """The submission of `python -m jobs.JOB STUDY [overrides]`.
+
+    Args:
+        smoke: run every stage on a few rows first, and the study only where that succeeds.
+
+    Raises:
+        UserError: the study is wrong, its storage relative, a credential is in it, or its package is too big.
+    """
+    study = load_study(path, overrides)
+    storage = study.storage
+    if "://" not in storage and not Path(storage).is_absolute():
+        raise UserError(
+            f"storage {storage!r} is relative and would vanish with the job's folder: give one that every node sees, "
+            "storage=/shared/runs"
+        )
+    tree = study.model_dump(mode="json", by_alias=True)
+    for text in (*_texts(tree), *overrides):
+        if CREDENTIAL.search(text):
+            raise UserError(
+                "the study or an override holds what looks like a credential, and everybody who sees the job would read it: "
+                "leave it out, and set it in the environment of the cluster's machines"
+            )
+    package = make_package(path, overrides, study)
+    keys = known_keys(study)
+    digest = digest_value([job, tree])
+    command = ["python", "-m", f"jobs.{job}", package.study, *package.overrides]
+    whole = shlex.join(command)
+    metadata = {
+        "job_name": study.name,
+        "ballast_study": study.name,
+        "ballast_storage": storage,
+        "ballast_job": job,
+        "ballast_digest": digest,
+        "ballast_command": whole,
+        "ballast_keys": json.dumps(keys[:MAX_KEYS]),
+    }
+    entrypoint = f"{shlex.join([*command, '--smoke'])} && {whole}" if smoke else whole
+    return Submission(study=study, package=package, entrypoint=entrypoint, digest=digest, metadata=metadata)
+
+
+def known_keys(study: Study) -> list[str]:
+    """`stage:key` of what can be told before anything ran, from a plan against an empty store; [] where the study names files
+    that are not here, or too much to look at.
+
+    Raises:
+        UserError: the plan is refused.
+    """
+    size = 0
+    for _, source in inputs(study):
+        path = Path(source).expanduser()
+        if not path.exists():
+            return []
+        size += sum(one.stat().st_size for one in (path.rglob("*") if path.is_dir() else (path,)) if one.is_file())
+    if size > LOOKED_AT_BYTES:
+        return []
+    from lib.plan import Lookup, make_plan
+
+    with tempfile.TemporaryDirectory() as nothing:
+        plan = make_plan(study, Lookup(Store(Path(nothing))))
+    return [f"{node.stage}:{node.key[:12]}" for node in plan.all_nodes() if node.key]
+
+
+def refuse_driver_without_gpus(study: Study, nodes: Sequence[Node]) -> None:
+    """Raises:
+    UserError: `cluster.max_gpus: auto` counts the GPUs of the machine that the driver runs on, and the cluster has its
+        GPUs elsewhere.
+    """
+    if study.cluster.max_gpus != "auto" or any(node.is_head and node.gpus for node in nodes):
+        return
+    gpus = sum(node.gpus for node in nodes)
+    if gpus:
+        raise UserError(
+            f"cluster.max_gpus is auto, which counts the GPUs of the driver's own machine, and the cluster has its {gpus:g} on "
+            f"others: give a number, cluster.max_gpus={gpus:g}"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Node:
+    """A machine of the cluster."""
+
+    is_head: bool
+    resources: Mapping[str, float]
+
+    @property
+    def gpus(self) -> float:
+        return self.resources.get("GPU", 0)
+
+
+DRIVER = "ballast_driver"
+"""The custom resource of machines that are meant for drivers (`cluster/`): on demand, and never taken away."""
+
+
+def placement(nodes: Sequence[Node]) -> dict[str, Any]:
+    """Where the driver is to run, as arguments of a submission.
+
+    Machines for drivers are asked for by their resource. Where the cluster has none nothing is asked for, and Ray then keeps
+    the driver on its head: with CPUs asked for instead, it might come to lie on a machine that is soon taken away.
+    """
+    return {"entrypoint_resources": {DRIVER: 1}} if any(node.resources.get(DRIVER) for node in nodes) else {}
+
+
+def cluster_address(given: str | None) -> str:
+    """The URL of the cluster's dashboard.
+
+    Raises:
+        UserError: none is given, or it is none.
+    """
+    address = given or os.environ.get("RAY_API_SERVER_ADDRESS", "")
+    if not address:
+        raise UserError("no cluster: give --address http://HOST:8265, or set RAY_API_SERVER_ADDRESS")
+    if not address.startswith(("http://", "https://")):
+        raise UserError(f"--address {address!r} is no URL of a Ray dashboard: http://HOST:8265")
+    return address.rstrip("/")
+
+
+def _texts(tree: Any) -> list[str]:
+    if isinstance(tree, str):
+        return [tree]
+    parts = tree.values() if isinstance(tree, dict) else tree if isinstance(tree, list) else ()
+    return [text for part in parts for text in _texts(part)]
