@@ -11,6 +11,7 @@ reached, and Ctrl-C only detaches.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import re
 import sys
@@ -29,6 +30,10 @@ CONNECT_S = 10
 RECONNECT_S = 300
 """A cluster that cannot be reached for so long while a job is followed is given up."""
 PAUSE_S = 1
+LOUD = (
+    "ray.dashboard.modules.dashboard_sdk", "ray.dashboard.modules.job.sdk", "ray._private.runtime_env.packaging",
+)  # fmt: skip
+"""Loggers of Ray that tell of each upload and connection."""
 UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 """Control characters but tab and line end: a log may hold what a model or a data set says, and a terminal would obey it."""
 
@@ -74,6 +79,8 @@ def connect(address: str) -> Any:
         requests.get(f"{address}/api/version", timeout=(CONNECT_S, CONNECT_S))  # the client itself waits for minutes
         from ray.job_submission import JobSubmissionClient
 
+        for name in LOUD:
+            logging.getLogger(name).setLevel(logging.WARNING)
         return JobSubmissionClient(address)
 
 
