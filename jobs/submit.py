@@ -11,7 +11,7 @@ from lib.errors import UserError
 
 def work(arguments: Sequence[str]) -> int:
     """Parse, check, submit, follow."""
-    from lib.runtime.submission import JOBS, cluster_address, make_submission
+    from lib.runtime.submission import JOBS, PLACES, cluster_address, make_submission
     from lib.runtime.submit import submit
 
     options = parser("submit", __doc__ or "")
@@ -20,12 +20,13 @@ def work(arguments: Sequence[str]) -> int:
     options.add_argument(
         "--smoke", action="store_true", help="first every stage on a few rows, with the real models; then the study"
     )
+    options.add_argument("--driver", choices=PLACES, default="auto", help="where the driver runs (default: auto)")
     options.add_argument("--no-wait", action="store_true", help="return when the job is accepted")
     given = options.parse_intermixed_args(arguments)
     if given.smoke and given.job != "sweep":
         raise UserError(f"--smoke goes through every stage, and --job {given.job} through some: use one of the two")
     submission = make_submission(given.study, given.overrides, job=given.job, smoke=given.smoke)
-    return submit(submission, cluster_address(given.address), wait=not given.no_wait)
+    return submit(submission, cluster_address(given.address), wait=not given.no_wait, place=given.driver)
 
 
 if __name__ == "__main__":

@@ -111,21 +111,6 @@ def known_keys(study: Study) -> list[str]:
     return [f"{node.stage}:{node.key[:12]}" for node in plan.all_nodes() if node.key]
 
 
-def refuse_driver_without_gpus(study: Study, nodes: Sequence[Node]) -> None:
-    """Raises:
-    UserError: `cluster.max_gpus: auto` counts the GPUs of the machine that the driver runs on, and the cluster has its
-        GPUs elsewhere.
-    """
-    if study.cluster.max_gpus != "auto" or any(node.is_head and node.gpus for node in nodes):
-        return
-    gpus = sum(node.gpus for node in nodes)
-    if gpus:
-        raise UserError(
-            f"cluster.max_gpus is auto, which counts the GPUs of the driver's own machine, and the cluster has its {gpus:g} on "
-            f"others: give a number, cluster.max_gpus={gpus:g}"
-        )
-
-
 @dataclass(frozen=True, kw_only=True)
 class Node:
     """A machine of the cluster."""
@@ -140,15 +125,35 @@ class Node:
 
 DRIVER = "ballast_driver"
 """The custom resource of machines that are meant for drivers (`cluster/`): on demand, and never taken away."""
+PLACES = ("auto", "drivers", "head")
 
 
-def placement(nodes: Sequence[Node]) -> dict[str, Any]:
+def place_driver(study: Study, nodes: Sequence[Node], place: str = "auto") -> dict[str, Any]:
     """Where the driver is to run, as arguments of a submission.
 
-    Machines for drivers are asked for by their resource. Where the cluster has none nothing is asked for, and Ray then keeps
-    the driver on its head: with CPUs asked for instead, it might come to lie on a machine that is soon taken away.
+    Machines for drivers are asked for by their resource. There may be none yet, where they come when they are asked for: a
+    head that offers no CPUs works for nobody and tells such a cluster. Elsewhere nothing is asked for, and Ray then keeps the
+    driver on its head: with CPUs asked for instead, it might come to lie on a machine that is soon taken away.
+
+    Args:
+        place: `drivers` or `head` (`auto`: as above).
+
+    Raises:
+        UserError: `cluster.max_gpus: auto` would count the GPUs of a machine that is not the one with GPUs.
     """
-    return {"entrypoint_resources": {DRIVER: 1}} if any(node.resources.get(DRIVER) for node in nodes) else {}
+    idle_head = any(node.is_head and not node.resources.get("CPU") for node in nodes)
+    among_drivers = (
+        idle_head or any(node.resources.get(DRIVER) for node in nodes) if place == "auto" else place == "drivers"
+    )
+    gpus = sum(node.gpus for node in nodes)
+    counted = 0 if among_drivers else sum(node.gpus for node in nodes if node.is_head)
+    if study.cluster.max_gpus == "auto" and not counted and (gpus or among_drivers):
+        there = f"the cluster has its {gpus:g} on others" if gpus else "that one has none"
+        raise UserError(
+            f"cluster.max_gpus is auto, which counts the GPUs of the driver's own machine, and {there}: give a number, "
+            f"cluster.max_gpus={gpus or 8:g} (0: CPUs alone)"
+        )
+    return {"entrypoint_num_cpus": 1, "entrypoint_resources": {DRIVER: 1}} if among_drivers else {}
 
 
 def cluster_address(given: str | None) -> str:

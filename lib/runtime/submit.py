@@ -22,10 +22,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
+from lib.cli import EXIT_INTERRUPTED
 from lib.errors import EXIT_FATAL, EXIT_OK, RetriableError, UserError
-from lib.runtime.submission import Node, Submission, placement, refuse_driver_without_gpus
+from lib.runtime.submission import DRIVER, Node, Submission, place_driver
 
-EXIT_INTERRUPTED = 130
 CONNECT_S = 10
 RECONNECT_S = 300
 """A cluster that cannot be reached for so long while a job is followed is given up."""
@@ -38,12 +38,15 @@ UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 """Control characters but tab and line end: a log may hold what a model or a data set says, and a terminal would obey it."""
 
 
-def submit(submission: Submission, address: str, *, wait: bool = True, out: TextIO | None = None) -> int:
+def submit(
+    submission: Submission, address: str, *, wait: bool = True, place: str = "auto", out: TextIO | None = None
+) -> int:
     """Submit, or join what is running already, and follow it to its end.
 
     Args:
         address: of the dashboard.
         wait: follow it (False: return when it is accepted).
+        place: where the driver runs, see `place_driver`.
 
     Returns:
         the job's own exit code; 1 where it ended without one, 130 where it was stopped or is no longer followed.
@@ -55,7 +58,7 @@ def submit(submission: Submission, address: str, *, wait: bool = True, out: Text
     out = out or sys.stdout
     client = connect(address)
     with cluster_errors(address):
-        job = join_or_submit(client, submission, address, out)
+        job = join_or_submit(client, submission, address, place, out)
     _say(out, f"follow:  ray job logs --follow {job}    stop: ray job stop {job}    (with --address {address})")
     if not wait:
         return EXIT_OK
@@ -89,6 +92,7 @@ def cluster_errors(address: str) -> Iterator[None]:
     """What a cluster refuses, as one line with the remedy."""
     import requests
     from ray.exceptions import AuthenticationError
+    from ray.util.state.exception import RayStateApiException
 
     try:
         yield
@@ -103,11 +107,11 @@ def cluster_errors(address: str) -> Iterator[None]:
             f"no Ray cluster answers at {address} ({type(error).__name__}): is it up (cluster/local.sh up), and its port "
             "forwarded to here?"
         ) from None
-    except RuntimeError as error:
+    except (RuntimeError, RayStateApiException) as error:
         raise UserError(f"the cluster at {address} refuses: {' '.join(str(error).split())[:300]}") from None
 
 
-def join_or_submit(client: Any, submission: Submission, address: str, out: TextIO) -> str:
+def join_or_submit(client: Any, submission: Submission, address: str, place: str, out: TextIO) -> str:
     """The id of the job that does this study's work, submitted where there is none.
 
     Raises:
@@ -117,8 +121,7 @@ def join_or_submit(client: Any, submission: Submission, address: str, out: TextI
     if (running := _running(jobs, submission)) is not None:
         _say(out, f"joined {running}, which is running already")
         return running
-    nodes = nodes_of(address)
-    refuse_driver_without_gpus(submission.study, nodes)
+    where = place_driver(submission.study, nodes_of(address), place)
     prefix = f"{submission.study.name}-{submission.digest[:8]}"
     number = 1 + sum(str(job.submission_id).startswith(f"{prefix}-") for job in jobs)
     with tempfile.TemporaryDirectory(prefix="ballast-") as folder:
@@ -130,7 +133,7 @@ def join_or_submit(client: Any, submission: Submission, address: str, out: TextI
                 submission_id=f"{prefix}-{number}",
                 runtime_env={"working_dir": folder},
                 metadata=dict(submission.metadata),
-                **placement(nodes),
+                **where,
             )
         except RuntimeError as error:
             if "already exists" not in str(error):
@@ -141,6 +144,8 @@ def join_or_submit(client: Any, submission: Submission, address: str, out: TextI
             _say(out, f"joined {running}, which was submitted a moment ago")
             return running
     _say(out, f"submitted {job}: {submission.entrypoint} ({size:.1f} MiB of code)")
+    if where:
+        _say(out, f"its driver waits for a machine with the resource {DRIVER}, which may have to be started first")
     return job
 
 

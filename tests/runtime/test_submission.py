@@ -3,11 +3,12 @@
 import json
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lib.errors import UserError
-from lib.runtime.submission import Node, cluster_address, known_keys, make_submission, placement
+from lib.runtime.submission import Node, cluster_address, known_keys, make_submission, place_driver
 from lib.study import load_study
 from tests.makers import DEMO
 from tests.studies import run_job
@@ -111,11 +112,38 @@ def test_files_that_only_the_cluster_sees_are_left_to_the_job(tmp_path: Path) ->
     )
 
 
-def test_a_driver_is_placed_where_drivers_are_meant_to_be() -> None:
-    head, spot = Node(is_head=True, resources={"CPU": 4}), Node(is_head=False, resources={"CPU": 8, "GPU": 8})
-    driver = Node(is_head=False, resources={"CPU": 4, "ballast_driver": 2})
-    assert placement([head, spot]) == {}
-    assert placement([head, spot, driver]) == {"entrypoint_resources": {"ballast_driver": 1}}
+HEAD, IDLE_HEAD = Node(is_head=True, resources={"CPU": 4}), Node(is_head=True, resources={"memory": 1e9})
+SPOT = Node(is_head=False, resources={"CPU": 8, "GPU": 8})
+MEANT = Node(is_head=False, resources={"CPU": 4, "ballast_driver": 1})
+AMONG_DRIVERS = {"entrypoint_num_cpus": 1, "entrypoint_resources": {"ballast_driver": 1}}
+
+
+@pytest.mark.parametrize(
+    ("nodes", "place", "where"),
+    [
+        ([HEAD], "auto", {}), ([HEAD, SPOT], "auto", {}), ([HEAD, SPOT, MEANT], "auto", AMONG_DRIVERS),
+        ([IDLE_HEAD], "auto", AMONG_DRIVERS), ([IDLE_HEAD, MEANT], "head", {}), ([HEAD], "drivers", AMONG_DRIVERS),
+    ],
+)  # fmt: skip
+def test_a_driver_is_placed_where_drivers_are_meant_to_be(nodes: list[Node], place: str, where: dict[str, Any]) -> None:
+    assert place_driver(load_study(DEMO, ["cluster.max_gpus=0"]), nodes, place) == where
+
+
+@pytest.mark.parametrize(
+    ("nodes", "said"),
+    [
+        ([HEAD, SPOT], "and the cluster has its 8 on others: give a number, cluster.max_gpus=8 (0: CPUs alone)"),
+        ([IDLE_HEAD], "and that one has none: give a number, cluster.max_gpus=8 (0: CPUs alone)"),
+        ([HEAD], None), ([Node(is_head=True, resources={"CPU": 8, "GPU": 2})], None),
+    ],
+)  # fmt: skip
+def test_gpus_that_a_driver_would_not_count_are_asked_for(nodes: list[Node], said: str | None) -> None:
+    if said is None:
+        assert place_driver(load_study(DEMO), nodes) == {}
+    else:
+        with pytest.raises(UserError) as error:
+            place_driver(load_study(DEMO), nodes)
+        assert str(error.value).endswith(said)
 
 
 def test_the_address_is_given_or_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,7 +162,11 @@ def test_the_address_is_given_or_in_the_environment(monkeypatch: pytest.MonkeyPa
     ("arguments", "said"),
     [
         ([], "storage 'runs' is relative"),
-        ([SHARED, "--address", "http://127.0.0.1:9"], "no Ray cluster answers at http://127.0.0.1:9"),
+        pytest.param(
+            [SHARED, "--address", "http://127.0.0.1:9"],
+            "no Ray cluster answers at http://127.0.0.1:9",
+            marks=pytest.mark.slow,
+        ),
         pytest.param([SHARED, "--smoke", "--job", "train"], "--smoke goes through every stage", marks=pytest.mark.slow),
     ],
 )

@@ -30,6 +30,7 @@ def _here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_API_SERVER_ADDRESS", "")
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
     monkeypatch.setattr(module, "PAUSE_S", 0.05)
+    monkeypatch.setattr("lib.runtime.submission.known_keys", lambda study: [])  # half a second each
 
 
 @pytest.fixture(scope="module")
@@ -126,22 +127,16 @@ def test_the_same_study_with_other_settings_is_not_run_beside_it(demo: Submissio
     assert submitted(demo, board)[0] == 0
 
 
-def test_the_driver_goes_to_a_machine_for_drivers_where_there_is_one(demo: Submission, board: Dashboard) -> None:
-    submitted(demo, board, wait=False)
-    assert "entrypoint_resources" not in board.jobs[f"demo-{demo.digest[:8]}-1"]
-    board.jobs.clear()
+def test_the_driver_goes_to_a_machine_for_drivers_where_there_is_one(board: Dashboard) -> None:
     board.nodes.append({"CPU": 4.0, "ballast_driver": 1.0})
-    submitted(demo, board, wait=False)
-    assert board.jobs[f"demo-{demo.digest[:8]}-1"]["entrypoint_resources"] == {"ballast_driver": 1}
-
-
-def test_gpus_that_a_driver_would_not_count_are_asked_for(board: Dashboard) -> None:
-    board.nodes.append({"CPU": 4.0, "GPU": 8.0})
     automatic = make_submission(DEMO, ["storage=/shared/runs"])
-    with pytest.raises(UserError, match=r"has its 8 on others: give a number, cluster.max_gpus=8"):
+    with pytest.raises(UserError, match=r"that one has none: give a number, cluster.max_gpus=8 \(0: CPUs alone\)"):
         submitted(automatic, board)
     assert not board.packages
-    assert submitted(make_submission(DEMO, ["storage=/shared/runs", "cluster.max_gpus=8"]), board)[0] == 0
+    _, said = submitted(make_submission(DEMO, ["storage=/shared/runs", "cluster.max_gpus=0"]), board, wait=False)
+    [job] = board.jobs.values()
+    assert (job["entrypoint_num_cpus"], job["entrypoint_resources"]) == (1, {"ballast_driver": 1})
+    assert "its driver waits for a machine with the resource ballast_driver" in said
 
 
 def test_no_cluster_and_no_token_are_one_line(
@@ -158,6 +153,19 @@ def test_no_cluster_and_no_token_are_one_line(
 COMMAND = [sys.executable, "-m", "jobs.submit", str(DEMO), "storage=/shared/runs"]
 
 
+def test_ctrl_c_detaches(demo: Submission, board: Dashboard, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: Any) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "follow", interrupted)
+    code, said = submitted(demo, board)
+    assert code == 130
+    assert said.splitlines()[-1].startswith(
+        f"detached; job demo-{demo.digest[:8]}-1 goes on. The same command follows it"
+    )
+
+
+@pytest.mark.slow
 def test_interrupted_it_detaches_and_says_how_to_go_on(demo: Submission, board: Dashboard) -> None:
     board.ends = {}
     environment = {**os.environ, "RAY_API_SERVER_ADDRESS": board.url}
