@@ -2,13 +2,73 @@
 
 from __future__ import annotations
 
+import io
 import re
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from lib.errors import UserError
+from lib.plan import Lookup, Plan
+from lib.plan.stored import store_plan, wanted_keys
+from lib.progress import Progress
+from lib.runtime import smoke as module
+from lib.runtime.outputs import study_folder
+from lib.runtime.smoke import smoke
 from lib.store import Store
+from lib.study import Study
+from tests.makers import demo, finished
 from tests.studies import Run, run_job, write_study
+
+
+def files_in(root: Path) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in root.rglob("*") if path.is_file()}
+
+
+def test_it_frees_what_is_its_own_and_keeps_what_is_the_studys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = demo(tmp_path, "sweep.strategy=[none, random, sss_b]", "sweep.recipe.schedule=[linear, cosine]")
+    plan, lookup = finished(study)
+    store_plan(plan, lookup.store, ended=True)
+    before, made = files_in(tmp_path), dict[Path, int]()
+
+    def run(small: Study, _: Progress, *, chosen: Sequence[str]) -> tuple[Plan, Lookup]:
+        plan, lookup = finished(small)
+        store_plan(plan, lookup.store, ended=True)
+        assert len(chosen) == 3
+        return plan, lookup
+
+    def report(plan: Plan, *_: Any) -> str:
+        study_folder(plan.study).mkdir(parents=True)
+        (study_folder(plan.study) / "report.html").touch()
+        assert len([cell for cell in plan.cells if cell.train]) == 3
+        made.update(files_in(tmp_path))
+        return "numbers that mean nothing"
+
+    monkeypatch.setattr(module, "run", run)
+    monkeypatch.setattr(module, "report", report)
+    out = io.StringIO()
+    said = smoke(study, Progress(out), ["study.yaml", "--smoke"])
+    assert re.fullmatch(r"smoke: ok, 13 stages, \d+ s", said)
+    assert "smoke: 3 of 6 cells, so that every model, strategy and axis value is touched" in out.getvalue()
+    assert "mean nothing" not in out.getvalue()
+    assert len(made) > len(before)
+    assert files_in(tmp_path) == before
+    assert wanted_keys(Store(study.storage))["train"] == {str(node.key) for node in plan.nodes("train")}
+
+
+def test_what_fails_stays_and_is_said_to_be_of_the_smoke_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = demo(tmp_path)
+
+    def run(small: Study, *_: Any, **__: Any) -> None:
+        finished(small)
+        raise UserError("the model is gated")
+
+    monkeypatch.setattr(module, "run", run)
+    with pytest.raises(UserError, match=r"^smoke: the model is gated$"):
+        smoke(study, Progress(io.StringIO()), [])
+    assert files_in(tmp_path / "runs")
 
 
 @pytest.mark.slow
