@@ -15,12 +15,12 @@ from pathlib import Path
 
 from lib.corpus.remote import is_remote
 from lib.errors import UserError
+from lib.runtime.session import ROOT
 from lib.study.load import FILES
 from lib.study.models import OfCell
 from lib.study.schema import Study
 from lib.study.variants import variants
 
-ROOT = Path(__file__).resolve().parents[2]
 CODE = ("lib", "jobs")
 STUDIES = "submitted"
 """Where in the package study files go that lie outside the repository."""

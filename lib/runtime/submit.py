@@ -29,7 +29,8 @@ from lib.runtime.submission import DRIVER, Node, Submission, place_driver
 CONNECT_S = 10
 RECONNECT_S = 300
 """A cluster that cannot be reached for so long while a job is followed is given up."""
-PAUSE_S = 1
+PAUSE_S, MAX_PAUSES = 1.0, 30
+"""Between two connections, each of which is told the whole log; longer and longer while nothing new comes."""
 LOUD = (
     "ray.dashboard.modules.dashboard_sdk", "ray.dashboard.modules.job.sdk", "ray._private.runtime_env.packaging",
 )  # fmt: skip
@@ -182,8 +183,9 @@ def follow(client: Any, job: str, out: TextIO) -> int:
     import aiohttp
     import requests
 
-    log, lost = _Log(out), None
+    log, lost, pause_s = _Log(out), None, PAUSE_S
     while True:
+        shown = log.shown
         try:
             asyncio.run(log.follow(client, job))
             info = client.get_job_info(job)
@@ -197,7 +199,8 @@ def follow(client: Any, job: str, out: TextIO) -> int:
                     f"the cluster cannot be reached any more ({type(error).__name__}); job {job} may go on, and the same "
                     "command follows it again"
                 ) from None
-        time.sleep(PAUSE_S)
+        pause_s = PAUSE_S if log.shown > shown else min(2 * pause_s, MAX_PAUSES * PAUSE_S)
+        time.sleep(pause_s)
 
 
 class _Log:

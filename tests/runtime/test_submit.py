@@ -94,7 +94,7 @@ def test_a_log_is_told_once_however_often_the_connection_is_cut(demo: Submission
 def test_a_cluster_that_is_gone_is_said_after_a_while(
     demo: Submission, board: Dashboard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "RECONNECT_S", 0.2)
+    monkeypatch.setattr(module, "RECONNECT_S", 0.5)
     board.logs[f"demo-{demo.digest[:8]}-1"] = ["CUT"] * 1000
     with pytest.raises(RetriableError, match=r"cannot be reached any more .* the same command follows it again"):
         submitted(demo, board)
