@@ -33,10 +33,11 @@ PATTERNS = ["*.json", "*.safetensors", "*.model", "*.jinja", "*.txt"]
 AT_ONCE = 4
 """Files fetched side by side."""
 STALE_S = 60.0
-"""A part of another machine that has not grown for so long is nobody's: longer than any time-out and retry of a fetch."""
+"""A part of another machine that nobody worked on for so long is nobody's: longer than any time-out and retry of a fetch."""
 POLL_S = 1.0
 LARGEST_BYTES = 50_000_000_000
 """The hub's own limit for one plain request."""
+BLOCK_BYTES = 64 << 20
 TRIES = 5
 """In a row without a byte."""
 
@@ -56,8 +57,9 @@ class HubFile:
         """Does a file hold what the hub names?"""
         digest = hashlib.sha256() if self.sha256 else hashlib.sha1(b"blob %d\0" % self.size_bytes)
         with path.open("rb") as content:
-            while block := content.read(1 << 20):
+            while block := content.read(BLOCK_BYTES):
                 digest.update(block)
+                os.utime(path)  # somebody is at work on it
         return digest.hexdigest() == (self.sha256 or self.git_sha1)
 
 
@@ -110,10 +112,10 @@ def hub_files(repo: str, commit: str) -> list[HubFile]:
         for one in HfApi().list_repo_tree(repo, recursive=True, revision=commit)
         if isinstance(one, RepoFile)
     }
-    wanted = [found[path] for path in filter_repo_objects(found, allow_patterns=PATTERNS)]
+    wanted = [found[path] for path in filter_repo_objects(found, allow_patterns=PATTERNS) if not _is_hidden(path)]
     for file in wanted:
         path = PurePosixPath(file.path)
-        if path.is_absolute() or ".." in path.parts or path.name.startswith("."):
+        if path.is_absolute() or ".." in path.parts:
             raise UserError(f"model {repo}: its file {file.path!r} would not lie in its folder: take another model")
         if file.size_bytes > LARGEST_BYTES:
             raise UserError(
@@ -123,30 +125,45 @@ def hub_files(repo: str, commit: str) -> list[HubFile]:
     return sorted(wanted, key=lambda file: (-file.size_bytes, file.path))
 
 
+def _is_hidden(path: str) -> bool:
+    """Does it lie under a name with a dot in front? Such are the hub's own notes and no part of a model."""
+    return any(part.startswith(".") and part != ".." for part in PurePosixPath(path).parts)
+
+
 def _fetch(repo: str, commit: str, file: HubFile, folder: Path, more: Callable[[int], None]) -> None:
     """One file, from where somebody left it."""
     from huggingface_hub import hf_hub_url
 
-    target = folder / file.path
+    target, url = folder / file.path, hf_hub_url(repo, file.path, revision=commit)
     target.parent.mkdir(parents=True, exist_ok=True)
-    for fresh in (False, True):
+    wrong = 0
+    while wrong < 2:
         part = _claim(target)
         if part is None:
+            _drop_parts(target)
             more(file.size_bytes)
             return
-        if fresh or part.stat().st_size > file.size_bytes:
-            os.truncate(part, 0)
-        more(part.stat().st_size)
-        _fill(part, file, hf_hub_url(repo, file.path, revision=commit), more)
-        if file.is_whole(part):
-            with contextlib.suppress(FileNotFoundError):  # somebody took it over and has put it in its place
+        counted = 0
+
+        def count(bytes_: int) -> None:
+            nonlocal counted
+            counted += bytes_
+            more(bytes_)
+
+        try:
+            if part.stat().st_size > file.size_bytes:
+                os.truncate(part, 0)
+            count(part.stat().st_size)
+            _fill(part, file, url, count)
+            if file.is_whole(part):
                 os.replace(part, target)
-            for other in _parts(target):
-                other.unlink(missing_ok=True)
-            return
-        more(-part.stat().st_size)
-        if fresh:
-            part.unlink(missing_ok=True)
+                _drop_parts(target)
+                return
+            part.unlink()
+            wrong += 1
+        except FileNotFoundError:  # taken over, by somebody who held us for dead: theirs it is
+            pass
+        more(-counted)
     raise UserError(
         f"model {repo}: what the hub sends as {file.path} is not what it names by its digest: run the same command again, or "
         "download it elsewhere and name its folder as the source"
@@ -205,16 +222,16 @@ class _Counted:
 def _claim(target: Path) -> Path | None:
     """This process's part of a file, new or taken over; None when the file is there."""
     own = target.with_name(f".{target.name}.{_host()}-{os.getpid()}.part")
-    seen: dict[Path, tuple[int, float]] = {}
+    seen: dict[Path, tuple[tuple[int, int], float]] = {}
     while not target.exists():
-        others = sorted(_parts(target), key=lambda part: -_size(part))
+        others = sorted(_parts(target), key=_state, reverse=True)
         if not others or own in others:
             own.touch()
             return own
         for part in others:
-            size = _size(part)
-            if seen.get(part, (-1, 0.0))[0] != size:
-                seen[part] = size, time.monotonic()
+            state = _state(part)
+            if part not in seen or seen[part][0] != state:
+                seen[part] = state, time.monotonic()
             if _is_left(part) or time.monotonic() - seen[part][1] > STALE_S:
                 with contextlib.suppress(FileNotFoundError):
                     part.rename(own)
@@ -227,11 +244,19 @@ def _parts(target: Path) -> list[Path]:
     return list(target.parent.glob(f".{glob.escape(target.name)}.*.part"))
 
 
-def _size(part: Path) -> int:
+def _drop_parts(target: Path) -> None:
+    """Remove what was left of a file that is there; a living owner finds the file instead."""
+    for part in _parts(target):
+        part.unlink(missing_ok=True)
+
+
+def _state(part: Path) -> tuple[int, int]:
+    """Its size, and when it was last worked on."""
     try:
-        return part.stat().st_size
+        told = part.stat()
     except FileNotFoundError:
-        return -1
+        return -1, 0
+    return told.st_size, told.st_mtime_ns
 
 
 def _host() -> str:

@@ -20,7 +20,7 @@ from tests.servers import COMMIT, ModelHub, model_hub
 LARGE = random.Random(0).randbytes(24 << 20)
 FILES = {
     "config.json": b"{}", "model.safetensors": LARGE, "1_Pooling/config.json": b'{"a": 1}', "tokenizer.model": b"m" * 1000,
-    "pytorch_model.bin": b"pickle", "modeling.py": b"code", ".gitattributes": b"x",
+    "pytorch_model.bin": b"pickle", "modeling.py": b"code", ".gitattributes": b"x", ".notes/x.json": b"{}",
 }  # fmt: skip
 WANTED = {"config.json", "model.safetensors", "1_Pooling/config.json", "tokenizer.model"}
 CHUNK = 10 << 20
@@ -90,6 +90,7 @@ def test_a_killed_process_leaves_its_part_to_the_next(tmp_path: Path) -> None:
         first.kill()
         first.wait()
         hub.asked.clear()
+        (tmp_path / ".config.json.00000000-1.part").write_bytes(b"of another machine, and of no use to anybody")
         finish(start(hub, tmp_path))
     whole(tmp_path)
     assert ranges(hub) == [f"bytes={CHUNK}-"]
