@@ -190,6 +190,7 @@ def follow(client: Any, job: str, out: TextIO) -> int:
             asyncio.run(log.follow(client, job))
             info = client.get_job_info(job)
             if info.status.is_terminal():
+                log.end_line()
                 return _exit_code(info, job, out)
             lost = None
         except (aiohttp.ClientError, requests.exceptions.RequestException, OSError, RuntimeError) as error:
@@ -207,7 +208,12 @@ class _Log:
     """A job's log on its way to a terminal. Each connection tells it from the beginning."""
 
     def __init__(self, out: TextIO) -> None:
-        self.out, self.shown = out, 0
+        self.out, self.shown, self.ended = out, 0, True
+
+    def end_line(self) -> None:
+        """What comes next begins a line of its own."""
+        if not self.ended:
+            self.out.write("\n")
 
     async def follow(self, client: Any, job: str) -> None:
         """Write what is not shown yet, until the connection ends."""
@@ -216,7 +222,7 @@ class _Log:
             fresh = text[max(0, self.shown - told) :]
             told += len(text)
             if fresh:
-                self.shown = told
+                self.shown, self.ended = told, fresh.endswith("\n")
                 self.out.write(UNSEEN.sub("", fresh))
                 self.out.flush()
 

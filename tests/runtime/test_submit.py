@@ -85,7 +85,7 @@ def test_a_job_ends_with_its_own_exit_code(
 
 def test_a_log_is_told_once_however_often_the_connection_is_cut(demo: Submission, board: Dashboard) -> None:
     job = f"demo-{demo.digest[:8]}-1"
-    board.logs[job] = ["a\n", "CUT", "b\n", "c\x1b[2J\n", "CUT", "d\n"]
+    board.logs[job] = ["a\n", "CUT", "b\n", "c\x1b[2J\n", "CUT", "d"]
     code, said = submitted(demo, board)
     assert code == 0
     assert said.split(f"stop: ray job stop {job}")[1].splitlines()[1:-1] == ["a", "b", "c[2J", "d"]
