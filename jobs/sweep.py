@@ -16,14 +16,16 @@ from lib.study.schema import Study
 def work(arguments: Sequence[str]) -> int:
     """Parse, plan, print or run."""
     options = parser("sweep", __doc__ or "")
-    options.add_argument("--dry-run", action="store_true", help="print what is there and what would run; touch nothing")
+    ways = options.add_mutually_exclusive_group()
+    ways.add_argument("--dry-run", action="store_true", help="print what is there and what would run; touch nothing")
+    ways.add_argument("--smoke", action="store_true", help="run every stage on a few rows, with the real models")
+    ways.add_argument("--status", action="store_true", help="print how the study stands, from its storage alone")
+    ways.add_argument("--gc", action="store_true", help="list what of the storage no study's plan uses any more")
     options.add_argument(
         "--accelerator",
         metavar="NAME",
         help="with --dry-run: the device that hours are given for (cpu, a10g, h100, ...)",
     )
-    options.add_argument("--status", action="store_true", help="print how the study stands, from its storage alone")
-    options.add_argument("--gc", action="store_true", help="list what of the storage no study's plan uses any more")
     options.add_argument("--grace", metavar="AGE", help="with --gc: only what is older, e.g. 3d or 12h (default: 7d)")
     options.add_argument("--yes", action="store_true", help="with --gc: free it")
     given = options.parse_intermixed_args(arguments)
@@ -31,10 +33,6 @@ def work(arguments: Sequence[str]) -> int:
         raise UserError(f"--accelerator {given.accelerator} is for --dry-run: a run takes the machines that are there")
     if not given.gc and (given.yes or given.grace):
         options.error("--grace and --yes are for --gc")
-    if given.gc and given.dry_run:
-        options.error("--gc lists and touches nothing unless --yes is given: leave --dry-run out")
-    if given.status and (given.dry_run or given.gc):
-        options.error("--status only looks at what has been run: leave --dry-run and --gc out")
     study = read_study(given)
     if given.status:
         from lib.runtime.outputs import study_folder
@@ -50,6 +48,12 @@ def work(arguments: Sequence[str]) -> int:
         tell(_described(study, given.accelerator))
         return 0
     from lib.progress import Progress
+
+    if given.smoke:
+        from lib.runtime.smoke import smoke
+
+        tell(smoke(study, Progress(), arguments))
+        return 0
     from lib.runtime.outputs import report
     from lib.runtime.pipeline import run
 

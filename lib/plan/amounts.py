@@ -91,7 +91,9 @@ class Amounts:
             return Pool(UNSEEN_ROWS, (UNSEEN_CHARS,), "not known")
         packed = PACKED.get(Path(chosen[0]["path"]).suffix, 1.0)
         records_there = node.task["size_bytes"] * packed / fmean(sizes)
-        return Pool(max(1, round(records_there * len(lengths) / len(sizes))), tuple(lengths), "by file sizes")
+        rows = max(1, round(records_there * len(lengths) / len(sizes)))
+        most = [file.get("limit") or 0 for file in node.task["files"]]
+        return Pool(min(rows, sum(most)) if all(most) else rows, tuple(lengths), "by file sizes")
 
     def mix_tokens(self, mix: Node, most: int) -> float:
         """Mean tokens of a row of a tokenised mix: counted, or as its pool's rows are long."""

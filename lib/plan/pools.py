@@ -24,6 +24,8 @@ from lib.study.schema import Corpus, Source, Study
 from lib.study.sweep import Strategy as Entry
 
 NOWHERE = Located((), 0, None)
+ROW_BYTES = 4096
+"""What a row of a source is taken to have at most, where only its first rows are read."""
 
 
 def _probed(reader: Reader, location: str) -> bool:
@@ -107,14 +109,17 @@ class PoolPlanner:
             for location in found.locations:
                 if is_local(location):
                     self.lookup.once(("probe", question, location), partial(_probed, reader, location))
+            limited = {"first": source.first} if source.first else {}
+            one_by_one = [(location,) for location in found.locations]
+            for locations in [found.locations] if limited and found.locations else one_by_one:
                 files.append(
                     {
-                        "path": location, "format": source.format, "columns": source.columns or {},
-                        "max_chars": corpus.max_chars,
+                        "path": locations[0], "more": list(locations[1:]), "limit": source.first or 0, "format": source.format,
+                        "columns": source.columns or {}, "max_chars": corpus.max_chars,
                     }
                 )  # fmt: skip
-            sources.append({"content": found.identity, **reader.identity})
-            size += found.size_bytes
+            sources.append({"content": found.identity, **reader.identity, **limited})
+            size += min(found.size_bytes, (source.first or found.size_bytes) * ROW_BYTES)
         identity = {"sources": sources, "on_bad_row": corpus.on_bad_row, "max_chars": corpus.max_chars}
         known = all(source["content"] is not None for source in sources)
         told = [(source, said["content"]) for source, said in zip(corpus.sources, sources, strict=True)]

@@ -54,6 +54,12 @@ def store_plan(plan: Plan, store: Store, *, ended: bool) -> None:
             write_text(path, json.dumps(told, indent=1) + "\n")
 
 
+def forget_plan(name: str, store: Store) -> None:
+    """Nobody wants any more what this study uses."""
+    with storage_errors(store.root):
+        (_folder(store) / f"{name}.json").unlink(missing_ok=True)
+
+
 def wanted_keys(store: Store) -> Keys:
     """What any stored plan uses.
 

@@ -97,7 +97,7 @@ def _located(node: Node) -> tuple[list[dict[str, Any]], int]:
     files, size = [], node.task["size_bytes"]
     for file in node.task["files"]:
         paths = [file["path"]]
-        if file["path"].startswith("hub:"):
+        if file["path"].startswith("hub:") and not file.get("limit"):
             paths, told = hub_shards(file["path"])
             size += told or UNKNOWN_BYTES
         files += [{**file, "path": path} for path in paths]

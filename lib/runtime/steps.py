@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from lib.plan import Lookup, Node
 from lib.runtime.cards import make_cards
 from lib.runtime.sample import make_selection
 from lib.runtime.session import Session
+from lib.runtime.told import listening, teller
 from lib.store import Store
 
 POOLS = ("corpus", "pool", "references")
@@ -33,6 +34,7 @@ POOLS = ("corpus", "pool", "references")
 class Step:
     """A node as a worker needs it."""
 
+    title: str
     store: Store
     stage: str
     key: str
@@ -40,16 +42,23 @@ class Step:
     task: Mapping[str, Any]
     folders: Mapping[str, Path]
     """Result folders of the inputs, by role."""
+    told: Any = None
+    """The actor that is told of bytes, where somebody listens (`lib/runtime/told`)."""
 
 
 def make_step(lookup: Lookup, node: Node) -> Step:
     """The step of a node whose inputs are there."""
     folders = {role: lookup.folder(given) for role, given in node.inputs.items()}
-    return Step(lookup.store, node.stage, str(node.key), dict(node.identity or {}), node.task, folders)
+    return Step(node.title, lookup.store, node.stage, str(node.key), dict(node.identity or {}), node.task, folders)
 
 
 def run_steps(session: Session, lookup: Lookup, nodes: list[Node]) -> Iterator[tuple[str, str]]:
     """Run one task per node; yields (title, outcome) as they finish."""
+    if nodes and nodes[0].stage == "model":
+        with listening(session) as told:
+            calls = [(node.title, replace(make_step(lookup, node), told=told)) for node in nodes]
+            yield from session.run_tasks(run_step, calls, threads=session.threads)
+        return
     calls = [(node.title, make_step(lookup, node)) for node in nodes]
     pools = {pool.key: pool for node in nodes for role, pool in node.inputs.items() if role in POOLS}
     rows = sum((lookup.facts(pool) or {}).get("rows", 0) for pool in pools.values())
@@ -62,13 +71,15 @@ def run_step(title: str, step: Step) -> tuple[str, str]:
 
 
 def model_step(step: Step) -> str:
-    """Download or convert a model once, or make one of a cell."""
-    with step.store.attempt(step.stage, step.key, dict(step.identity)) as attempt:
+    """Download or convert a model once, or make one of a cell. A download that was cut goes on."""
+    source: Any = step.task.get("source")
+    of_hub = source is not None and source.kind == "hub"
+    with step.store.attempt(step.stage, step.key, dict(step.identity), resumable=of_hub) as attempt:
         if "cell" in step.folders:
             folders = step.folders
             attempt.facts = from_cell(folders["cell"], folders["base"], step.task["merge_error"], attempt.folder)
         else:
-            attempt.facts = materialise(step.task["source"], attempt.folder)
+            attempt.facts = materialise(source, attempt.folder, teller(step.told, step.title))
     return f"{attempt.facts['from']}"
 
 

@@ -37,6 +37,8 @@ class Source(Part):
     """For `hub:`: the data set's split (None: `train`)."""
     subset: str | None = None
     """For `hub:`: the data set's subset, where it has several."""
+    first: Positive | None = None
+    """Only the first n rows, in the order of its files (None: all)."""
 
     @model_validator(mode="after")
     def _of_the_hub(self) -> Source:

@@ -98,7 +98,8 @@ class Search(Part):
 
     @model_validator(mode="after")
     def _is_heeded(self) -> Search:
-        given = self.model_fields_set - {"method"}
+        every = {name: field.default for name, field in type(self).model_fields.items() if name != "method"}
+        given = {name for name, default in every.items() if getattr(self, name) != default}
         if self.method == "grid" and given:
             raise ValueError(f"{sorted(given)[0]} says nothing to method: grid, which makes every cell: leave it out")
         for name, methods in OWN.items():

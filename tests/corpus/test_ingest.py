@@ -28,6 +28,17 @@ def pair(instruction: str, response: str = "r", **labels: object) -> dict[str, o
     return {"instruction": instruction, "response": response, **labels}
 
 
+def test_only_the_first_rows_of_several_files_are_read(tmp_path: Path) -> None:
+    first = write(tmp_path / "a.jsonl", pair("1"), pair("2"))
+    second = write(tmp_path / "b.jsonl", pair("3"), pair(""), "never read")
+    both = ballast(first, 1) | {"more": [second], "limit": 4}
+    rows = pa.concat_tables(list(read_file(both, 4))).to_pylist()
+    assert [row["instruction"] for row in rows] == ["1", "2", "3", None]
+    assert (rows[2]["source"], rows[3]["source"], rows[3]["place"]) == ("b.jsonl", second, "line 2")
+    assert [row["order"] - (1 << 40) for row in rows] == [0, 1, 2, 3]
+    assert pa.concat_tables(list(read_file(both | {"limit": 1}, 4))).num_rows == 1
+
+
 def test_partitions_are_about_equal() -> None:
     ids = [Example.make(source="", instruction=str(n), response="r").id for n in range(4000)]
     counts = [sum(partition_of(one, 4) == p for one in ids) for p in range(4)]

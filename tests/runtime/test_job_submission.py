@@ -1,4 +1,5 @@
-"""`ray job submit` for real: a head started by cluster/local.sh, which takes jobs from those with its token alone."""
+"""Submitting for real: a head started by cluster/local.sh, which takes jobs from those with its token alone. One job goes
+through `ray job submit`, the whole study through `jobs.submit`, from a file outside the repository."""
 
 from __future__ import annotations
 
@@ -33,5 +34,7 @@ def test_a_relative_storage_is_refused_inside_a_job(head: Head) -> None:
 
 def test_the_study_runs_from_the_uploaded_folder(undisturbed: Run) -> None:
     """What it made is looked at by the tests of the main job."""
-    assert re.search(r"Job '\S+' succeeded", undisturbed.output)
+    assert re.search(r"submitted tiny-[0-9a-f]{8}-1: python -m jobs.sweep submitted/0-study.yaml", undisturbed.output)
+    assert re.search(r"^tiny-[0-9a-f]{8}-1 succeeded$", undisturbed.output, re.MULTILINE)
+    assert "train tiny none: done" in undisturbed.output, "its log was not followed"
     assert {row["strategy"] for row in undisturbed.results().to_pylist()} == {"base", "none", "random", "sss_b"}

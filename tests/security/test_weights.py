@@ -146,12 +146,11 @@ def test_a_model_that_needs_its_own_code_is_refused_before_it_is_loaded(
 
 
 def test_so_is_one_that_was_downloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import huggingface_hub
+    def download(_: str, __: str, folder: Path, ___: object) -> dict[str, int]:
+        (folder / "config.json").write_text(json.dumps({"model_type": "ours", **CODE}))
+        return {}
 
-    def download(_: str, *, local_dir: Path, **__: Any) -> None:
-        (local_dir / "config.json").write_text(json.dumps({"model_type": "ours", **CODE}))
-
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    monkeypatch.setattr("lib.models.source.download", download)
     with pytest.raises(UserError, match="needs Python code of its own"):
         materialise(ModelSource("org/m@x", "hub", {"hub": "org/m@" + "0" * 40}), tmp_path)
 
