@@ -108,9 +108,10 @@ class Observer:
         for cell in plan.cells:
             for (prompts, judge), node in cell.judge.items():
                 if (cell.label, prompts, judge) not in self._asr and lookup.have(node):
-                    answers = lookup.folder(cell.generate[prompts]) / "generations.parquet"
-                    verdicts = pq.read_table(lookup.folder(node) / "verdicts.parquet")
-                    self._found((cell.label, prompts, judge), _asr(answers, verdicts, make_judge(judge)))
+                    with contextlib.suppress(OSError, ValueError):  # not to be read: who needs it will say so
+                        answers = lookup.folder(cell.generate[prompts]) / "generations.parquet"
+                        verdicts = pq.read_table(lookup.folder(node) / "verdicts.parquet")
+                        self._found((cell.label, prompts, judge), _asr(answers, verdicts, make_judge(judge)))
         for where, value in self._asr.items():
             self.meter.set("ballast_asr", value, **dict(zip(("cell", "prompts", "judge"), where, strict=True)))
 
