@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from lib.errors import RetriableError
+
 MEMORY = "lower train.micro_batch, encoder.batch or sweep.max_concurrent, or take a larger machine"
 STORE = "start Ray with a larger object store (ray start --object-store-memory BYTES)"
 DISK = "free some space where Ray keeps its session (ray start --temp-dir), or take a larger disk"
@@ -44,9 +46,10 @@ WRAPS = ("cause", "health_check_failure")
 
 
 def last_line(error: BaseException) -> str:
-    """The last line of an error's text, where Ray puts what was raised."""
+    """The last line of an error's text, where Ray puts what was raised; of one of ours what it says, without its class."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[-1] if lines else type(error).__name__)[:300]
+    ours = f"{RetriableError.__module__}.{RetriableError.__qualname__}: "
+    return (lines[-1].removeprefix(ours) if lines else type(error).__name__)[:300]
 
 
 def named_cause(error: BaseException) -> str | None:

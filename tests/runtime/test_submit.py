@@ -145,7 +145,9 @@ def test_no_cluster_and_no_token_are_one_line(
     with pytest.raises(UserError, match=r"no Ray cluster answers at http://127.0.0.1:9 .*cluster/local.sh up"):
         submit(demo, "http://127.0.0.1:9")
     with dashboard(token="right") as board:
-        with pytest.raises(UserError, match=r"asks for a token: set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN"):
+        with pytest.raises(
+            UserError, match=r"(asks for a|refuses this) token: set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN"
+        ):
             submit(demo, board.url)
         assert not board.packages
 
