@@ -27,9 +27,11 @@ import psutil
 RAY = str(Path(sys.executable).with_name("ray"))
 UP_S = 60.0
 WORK = re.compile(
-    r"ray::(?!IDLE|DashboardAgent|RuntimeEnvAgent|_AutoscalingCoordinator|_?Stats|ActorLocationTracker|_?\w*Usage)"
+    r"ray::(?!IDLE|DashboardAgent|RuntimeEnvAgent|_AutoscalingCoordinator|_?Stats|ActorLocationTracker|_?\w*Usage"
+    r"|PlacementGroupCleaner)"
 )
-"""Titles of processes that do something for a driver. The others are Ray's own, one of each for a cluster, and stay with it."""
+"""Titles of processes that do something for a driver. The others are Ray's own, one of each for a cluster, and stay with it; a
+cleaner too, which Ray Train has leave from a thread of its own, whereupon it stays: what it looks after is asked by itself."""
 
 QUICK = {
     "RAY_health_check_period_ms": "1000", "RAY_health_check_failure_threshold": "3",

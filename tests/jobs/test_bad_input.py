@@ -102,6 +102,7 @@ def stopped(study: Path, *overrides: str) -> str:
     return str(error.value)
 
 
+@pytest.mark.slow
 @pytest.mark.ray
 @pytest.mark.engine
 def test_a_bad_row_stops_with_file_and_line_and_is_skipped_on_request(

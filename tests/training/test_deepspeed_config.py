@@ -118,6 +118,7 @@ def stepped(tmp_path_factory: pytest.TempPathFactory, tiny_llama: Path) -> Any:
     return json.loads(out.read_text())
 
 
+@pytest.mark.slow
 def test_every_preset_trains_in_float32_and_changes_no_number_but_rounding(stepped: dict[str, Any]) -> None:
     wanted = stepped["zero0-fp32"]["losses"]
     assert wanted[0] - wanted[-1] > 1
@@ -125,6 +126,7 @@ def test_every_preset_trains_in_float32_and_changes_no_number_but_rounding(stepp
         assert stepped[name]["losses"] == pytest.approx(wanted, abs=1e-4), name
 
 
+@pytest.mark.slow
 def test_every_preset_trains_alike_in_bf16(stepped: dict[str, Any]) -> None:
     wanted = stepped["zero1-bf16"]["losses"]
     assert wanted == pytest.approx(stepped["zero0-fp32"]["losses"], rel=0.03)
@@ -132,6 +134,7 @@ def test_every_preset_trains_alike_in_bf16(stepped: dict[str, Any]) -> None:
         assert stepped[f"{preset}-bf16"]["losses"] == pytest.approx(wanted, rel=0.002), preset
 
 
+@pytest.mark.slow
 def test_deepspeed_runs_the_stage_that_is_asked_for(stepped: dict[str, Any]) -> None:
     assert {name: case["stage"] for name, case in stepped.items()} == {
         **{f"{preset}-{dtype}": HELD[preset][0] for preset in ON_MEMORY for dtype in ("bf16", "fp32")},
