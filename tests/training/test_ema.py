@@ -44,6 +44,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, tiny_llama: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EMAS)
 @pytest.mark.parametrize("world", [1, 2])
 @pytest.mark.parametrize("preset", PRESETS)
@@ -51,6 +52,7 @@ def test_it_is_its_definition(trained: Path, preset: str, world: int, name: str)
     assert_equal_training(trained, f"{preset}-{world}-{name}", f"definition-{name}")
 
 
+@pytest.mark.slow
 def test_the_averages_of_this_test_differ_from_each_other_by_more_than_its_tolerance(trained: Path) -> None:
     found = {name: weights(trained, f"definition-{name}") for name in EMAS}
     for name in EMAS:
@@ -60,6 +62,7 @@ def test_the_averages_of_this_test_differ_from_each_other_by_more_than_its_toler
     assert min(abs(a - b) for i, a in enumerate(losses) for b in losses[:i]) > 5e-4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["in_loop", "shadow"])
 @pytest.mark.parametrize("preset", PRESETS)
 def test_in_bf16_the_average_reaches_the_model(trained: Path, preset: str, name: str) -> None:
