@@ -5,22 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from lib.errors import UserError
-from lib.plan import Lookup, Node, Plan, make_plan
-from lib.store import Store
-from lib.study import Study
+from lib.plan import Node, Plan
 from tests.makers import demo, finished, model_folder
-
-
-def planned(study: Study) -> Plan:
-    return make_plan(study, Lookup(Store(study.storage)))
-
-
-def refused(tmp_path: Path, *overrides: str) -> str:
-    with pytest.raises(UserError) as error:
-        planned(demo(tmp_path, *overrides))
-    assert "\n" not in str(error.value)
-    return str(error.value)
+from tests.plan.planned import planned, refused
 
 
 def keys(plan: Plan, stage: str) -> set[str]:

@@ -6,28 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from lib.errors import UserError
 from lib.judging.judges.keyword import Keyword
-from lib.plan import Lookup, Node, Plan, make_plan
+from lib.plan import Lookup, Node, Plan
 from lib.plan.judges import JudgePlanner
 from lib.plan.pools import PoolPlanner
 from lib.runtime.pipeline import _is_needed
 from lib.store import Store
-from lib.study import Study
 from tests.makers import demo, model_folder
+from tests.plan.planned import planned, refused
 
 WILDGUARD = 'evaluate.judges=["keyword:qi29", wildguard]'
-
-
-def planned(study: Study) -> Plan:
-    return make_plan(study, Lookup(Store(study.storage)))
-
-
-def refused(tmp_path: Path, *overrides: str) -> str:
-    with pytest.raises(UserError) as error:
-        planned(demo(tmp_path, *overrides))
-    assert "\n" not in str(error.value)
-    return str(error.value)
 
 
 def judges(plan: Plan, name: str) -> list[Node]:
