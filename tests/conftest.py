@@ -26,6 +26,19 @@ DATA = ROOT.parent / "shared" / "data"
 """Real research data, where this machine has it; tests that read it skip where it is absent."""
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What runs in one process where tests run in two (`make test`): all that starts Ray or an engine in the one, which takes
+    longest and so begins, since one cluster and one undisturbed run serve them all; the rest file by file, whose fixtures
+    are shared, in whichever process is free."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("engines" if _is_heavy(item) else item.nodeid.partition("::")[0]))
+    items.sort(key=_is_heavy, reverse=True)
+
+
+def _is_heavy(item: pytest.Item) -> bool:
+    return any(item.get_closest_marker(name) for name in ("ray", "engine"))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def own_home() -> Iterator[Path]:
     """A temporary HOME, so that tests leave nothing behind; DeepSpeed's compiled op is kept (building it takes long)."""

@@ -89,6 +89,16 @@ class Base:
         self.tokenizer = load_tokenizer(folder)
         self._model: Any = None
         self._form: tuple[str, str] | None = None
+        self._remarked = set[str]()
+
+    def remark(self, recipe: dict[str, Any]) -> str:
+        """What whoever trains by this recipe here should know of its precision, once; "" otherwise."""
+        from lib.training.precision import has_bf16, slow_precision
+
+        if recipe["dtype"] in self._remarked:
+            return ""
+        self._remarked.add(recipe["dtype"])
+        return slow_precision(recipe["dtype"], self.device.type, fast_bf16=has_bf16())
 
     def model(self, recipe: dict[str, Any]) -> Any:
         """The model in the precision and quantisation of a recipe."""
@@ -160,6 +170,8 @@ def train_one(job: dict[str, Any], base: Base, config: dict[str, Any], rank: int
             return {}
         with store.attempt("train", job["key"], job["identity"]) as attempt, Watched(job, config, model) as watched:
             clock = StepClock(started)
+            if remark := base.remark(recipe):
+                watched.say(remark)
             hooks = Hooks(step=clock.timing(watched.step), say=watched.say, preempted=_preempted, look=look)
             outcome = train_cell(model, base.tokenizer, rows, settings, attempt.folder, hooks=hooks, **arguments)
             attempt.facts = _write(attempt.folder, job, outcome, len(rows.holdout))

@@ -13,16 +13,18 @@ from tests.studies import start_job
 
 
 class Driver:
-    """A running `python -m jobs.sweep` whose output is read as it comes.
+    """A running `python -m jobs.JOB` whose output is read as it comes.
 
     Args:
         address: of the Ray cluster to use (None: it starts a local one).
     """
 
-    def __init__(self, study: Path, *overrides: str, address: str | None = None, **environment: str) -> None:
+    def __init__(
+        self, study: Path, *overrides: str, job: str = "sweep", address: str | None = None, **environment: str
+    ) -> None:
         self.begun = time.monotonic()
         given = {**environment, **({"RAY_ADDRESS": address} if address else {})}
-        self.process: subprocess.Popen[str] = start_job("sweep", study, *overrides, **given)
+        self.process: subprocess.Popen[str] = start_job(job, study, *overrides, **given)
         self.lines = list[str]()
         self.thread = threading.Thread(target=self._read, daemon=True)
         self.thread.start()
