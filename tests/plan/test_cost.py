@@ -76,7 +76,7 @@ def test_training_time_is_flops_over_what_is_reached_and_what_starts_take(
 ) -> None:
     found = bill(priced(sized(tmp_path, "sweep.strategy=none", *overrides)), "train")
     flops = PARAMETERS * (factor * 160 + 2 * 32) * 8
-    work = flops / (CPU.bf16_tflops * 1e12 * CPU.shares.train)
+    work = flops / (CPU.fp32_tflops * 1e12 * CPU.shares.train)
     assert found.seconds == pytest.approx(CPU.seconds.group + CPU.seconds.cell + work)
     assert found.starts == 1
 
@@ -86,7 +86,7 @@ def test_training_in_float32_goes_by_that_peak_and_offloading_is_slower(tmp_path
         made = bill(priced(sized(tmp_path, "sweep.strategy=none", *overrides)), "train")
         return made.seconds - CPU.seconds.group - CPU.seconds.cell
 
-    assert work("recipe.dtype=fp32") / work() == pytest.approx(CPU.bf16_tflops / CPU.fp32_tflops, rel=1e-3)
+    assert work() / work("recipe.dtype=bf16") == pytest.approx(CPU.bf16_tflops / CPU.fp32_tflops, rel=1e-3)
     assert work("train.deepspeed=zero2_offload") / work() == pytest.approx(3, rel=1e-3)
     notes = priced(sized(tmp_path, "train.deepspeed=zero2_offload")).notes
     assert "training with offload: 3 times longer (assumed)" in notes

@@ -179,7 +179,7 @@ def test_the_path_of_a_source_is_not_identity_and_its_content_is(tmp_path: Path)
         ("recipe.lora.r=4", {"train", "generate", "judge"}),
         ("recipe.lora.targets=[q_proj]", {"train", "generate", "judge"}),
         ("recipe.loss_on=all", {"train", "generate", "judge"}),
-        ("recipe.dtype=fp32", {"train", "generate", "judge"}),
+        ("recipe.dtype=bf16", {"train", "generate", "judge"}),
         ("recipe.schedule=cosine", {"train", "generate", "judge"}),
         ("recipe.clip=null", {"train", "generate", "judge"}),
         ("sweep.seed=1", {"train", "generate", "judge"}),
