@@ -7,13 +7,14 @@ import importlib
 import os
 import pkgutil
 import sys
+import traceback
 
 from tests import benchmarks
-from tests.benchmarks.harness import Result, save, table
+from tests.benchmarks.harness import Result, save, table, timed
 
 
 def main() -> int:
-    """Every module of this package with a function `run(quick) -> list[Result]` is a benchmark."""
+    """Every module of this package with a function `run(quick) -> list[Result]` is a benchmark. Exit code 1 if one failed."""
     names = [m.name for m in pkgutil.iter_modules(benchmarks.__path__) if m.name.startswith("bench_")]
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=main.__doc__)
     parser.add_argument("names", nargs="*", help=f"of {', '.join(name.removeprefix('bench_') for name in names)}")
@@ -25,15 +26,32 @@ def main() -> int:
         parser.error(f"no such benchmark: {', '.join(unknown)}")
     os.environ.update({"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"})
     results: list[Result] = []
+    spent, failed = dict[str, float](), list[str]()
     for name in chosen:
-        found = importlib.import_module(f"tests.benchmarks.{name}").run(given.quick)
+        found: list[Result] = []
+
+        def one(name: str = name, into: list[Result] = found) -> None:
+            into += importlib.import_module(f"tests.benchmarks.{name}").run(given.quick)
+
+        try:
+            spent[name.removeprefix("bench_")] = timed(one)
+        except Exception:  # an hour of the others' measurements must not go with it
+            traceback.print_exc()
+            failed.append(name.removeprefix("bench_"))
+            continue
         if not given.quick:  # small sizes are a smoke test and no measurement
             save(found)
         print(table(found), flush=True)
         results += found
+    if not given.quick and chosen == names and not failed:
+        save(results, alone=True)
+    print(f"\n{table(results)}\n")
+    print(f"minutes: {', '.join(f'{name} {seconds / 60:.1f}' for name, seconds in spent.items())}")
     missed = [r.name for r in results if r.met is False]
     print(f"{len(results)} comparisons, {len(missed)} targets missed{': ' + ', '.join(missed) if missed else ''}")
-    return 0
+    if failed:
+        print(f"failed: {', '.join(failed)}")
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":
