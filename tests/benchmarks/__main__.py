@@ -7,10 +7,12 @@ import importlib
 import os
 import pkgutil
 import sys
+import time
 import traceback
 
+from lib.progress import duration
 from tests import benchmarks
-from tests.benchmarks.harness import Result, save, table, timed
+from tests.benchmarks.harness import Result, save, table
 
 
 def main() -> int:
@@ -28,25 +30,24 @@ def main() -> int:
     results: list[Result] = []
     spent, failed = dict[str, float](), list[str]()
     for name in chosen:
-        found: list[Result] = []
-
-        def one(name: str = name, into: list[Result] = found) -> None:
-            into += importlib.import_module(f"tests.benchmarks.{name}").run(given.quick)
-
+        started = time.perf_counter()
         try:
-            spent[name.removeprefix("bench_")] = timed(one)
+            found: list[Result] = importlib.import_module(f"tests.benchmarks.{name}").run(given.quick)
         except Exception:  # an hour of the others' measurements must not go with it
             traceback.print_exc()
             failed.append(name.removeprefix("bench_"))
             continue
+        spent[name] = time.perf_counter() - started
         if not given.quick:  # small sizes are a smoke test and no measurement
             save(found)
-        print(table(found), flush=True)
+        print(
+            f"{name.removeprefix('bench_')}: {len(found)} rows in {duration(spent[name])}", file=sys.stderr, flush=True
+        )
         results += found
     if not given.quick and chosen == names and not failed:
         save(results, alone=True)
-    print(f"\n{table(results)}\n")
-    print(f"minutes: {', '.join(f'{name} {seconds / 60:.1f}' for name, seconds in spent.items())}")
+    print(table(results))
+    print(f"{duration(sum(spent.values()))} in all")
     missed = [r.name for r in results if r.met is False]
     print(f"{len(results)} comparisons, {len(missed)} targets missed{': ' + ', '.join(missed) if missed else ''}")
     if failed:

@@ -16,7 +16,7 @@ from unittest.mock import patch
 
 from tests.benchmarks.harness import Result, growth, measured, own_process
 
-LIMIT_S, LIMIT_MB = 30.0, 10.0
+LIMIT_S, LIMIT_MB = 60.0, 10.0
 BUDGETS, DRAWS, SEEDS = (16, 24, 32, 40, 48), (0, 1, 2), range(10)
 SHAPES = {3: (1, 3, 1), 30: (10, 3, 1), 300: (10, 3, 10)}
 """Cells -> arms (strategy and budget), draws, seeds."""
