@@ -80,13 +80,28 @@ def _package(text: str) -> ModelSource:
     spec = importlib.util.find_spec(name) if name.isidentifier() else None
     if spec is None or not spec.origin:
         raise UserError(f"model source {text!r}: no package {name!r} is installed; install it or give a folder")
-    distribution = importlib.metadata.packages_distributions().get(name, [name])[0]
-    identity = {"package": f"{distribution}=={importlib.metadata.version(distribution)}"}
+    identity = {"package": "{}=={}".format(*_distribution_of(name))}
     root = Path(spec.origin).parent
     saved = sorted(root.rglob("modules.json")) or [
         p for p in sorted(root.rglob("config.json")) if _has_weights(p.parent)
     ]
     return ModelSource(text, "package", identity, saved[0].parent if saved else None)
+
+
+def _distribution_of(name: str) -> tuple[str, str]:
+    """(name, version) of the distribution that brings a package.
+
+    It is nearly always called as the package is, and then is asked for alone: the table of all packages of an environment
+    reads the metadata of every distribution there is, half a second before anything else can begin.
+    """
+    try:
+        found = importlib.metadata.distribution(name)
+        brought = any(file.parts[0] in (name, f"{name}.py") for file in found.files or ())
+    except importlib.metadata.PackageNotFoundError:
+        brought = False
+    if not brought:
+        found = importlib.metadata.distribution(importlib.metadata.packages_distributions().get(name, [name])[0])
+    return found.metadata["Name"], found.version
 
 
 def _has_weights(folder: Path) -> bool:

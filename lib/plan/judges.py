@@ -32,6 +32,8 @@ class JudgePlanner:
         self.judges = {text: make_judge(text) for text in study.evaluate.judges}
         self.inputs: dict[str, Mapping[str, Node]] = {text: self._needed(one) for text, one in self.judges.items()}
         self.settings = {text: self._settings(judge) for text, judge in self.judges.items()}
+        self.identities = {text: {**judge.identity, **self.settings[text]} for text, judge in self.judges.items()}
+        """By judge, once: a study of a thousand cells has thousands of sets of verdicts."""
         asked = {*pools.guards, *(judge.name for judge in self.judges.values() if "model" in judge.needs)}
         if idle := sorted(set(study.judge_models) - asked):
             raise UserError(
@@ -44,7 +46,7 @@ class JudgePlanner:
         inputs, settings = {"generate": generate, **self.inputs[text]}, self.settings[text]
         return Node(
             stage="judge", title=f"{title} by {text}", inputs=inputs, task={"judge": text, **settings},
-            identity=identity_with(inputs, **self.judges[text].identity, **settings),
+            identity=identity_with(inputs, **self.identities[text]),
         )  # fmt: skip
 
     def _needed(self, judge: Judge) -> dict[str, Node]:

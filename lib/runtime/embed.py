@@ -34,9 +34,6 @@ PART_ROWS = 16_384
 
 def embed(session: Session, lookup: Lookup, nodes: list[Node]) -> str:
     """Vectors of every node's pool: partitions of `vectors_schema`, sorted by text_id."""
-    import ray
-
-    session.start()
     settings = {
         **dict(nodes[0].task), "threads": None if session.gpus else session.threads,
         "device": "cuda" if session.gpus else "cpu", "study": session.observer.study,
@@ -69,12 +66,12 @@ def embed(session: Session, lookup: Lookup, nodes: list[Node]) -> str:
             workers = min(len(items), nodes[0].task["workers"] or max(1, session.gpus))
             total = sum((lookup.facts(node.inputs["pool"]) or {})["rows"] for node in nodes)
             with tally(session, "embed", total, "rows") as counter, remote_errors():
-                made = ray.data.from_items(items, override_num_blocks=len(items)).map_batches(
+                made = session.data.from_items(items, override_num_blocks=len(items)).map_batches(
                     EmbedPart,
                     fn_constructor_kwargs={"encoder": encoder, "settings": settings, "tally": counter},
                     batch_size=1,
                     batch_format="pyarrow",
-                    compute=ray.data.ActorPoolStrategy(size=workers),
+                    compute=session.data.ActorPoolStrategy(size=workers),
                     num_gpus=1 if session.gpus else 0,
                     num_cpus=1,
                 )

@@ -72,9 +72,6 @@ def ingest(session: Session, lookup: Lookup, nodes: list[Node]) -> Iterator[str]
 
 def _run(session: Session, nodes: list[Node], folders: list[str]) -> list[dict[str, Any]]:
     """One row of counts for each partition of each node that has rows."""
-    import ray
-
-    session.start()
     located = [_located(node) for node in nodes]
     counts = [partitions_for(size) for _, size in located]
     files = [
@@ -82,7 +79,7 @@ def _run(session: Session, nodes: list[Node], folders: list[str]) -> list[dict[s
         for number, (found, _) in enumerate(located)
         for index, file in enumerate(found)
     ]
-    rows = ray.data.from_items(files, override_num_blocks=len(files)).map_batches(
+    rows = session.data.from_items(files, override_num_blocks=len(files)).map_batches(
         _read, batch_size=1, batch_format="pyarrow"
     )
     groups = rows.groupby("partition", num_partitions=sum(counts)).map_groups(

@@ -84,11 +84,8 @@ def _here(items: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 def _on_ray_data(session: Session, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The same, spread over the cluster."""
-    import ray
-
-    session.start()
     done = (
-        ray.data.from_items(items, override_num_blocks=len(items))
+        session.data.from_items(items, override_num_blocks=len(items))
         .map_batches(_load_rows, batch_size=1, batch_format="pandas")
         .map_batches(_tokenise, batch_size=1024, batch_format="pyarrow")
         .groupby("node", num_partitions=len(items))

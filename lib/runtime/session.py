@@ -126,13 +126,23 @@ class Session:
             _lock_token()
             if os.environ.get("RAY_AUTH_MODE", "").lower() != "token":
                 self.progress.say(NO_TOKEN)
-        context_of_data = ray.data.DataContext.get_current()
-        context_of_data.shuffle_input_batch_bytes = SHUFFLE_BYTES
-        context_of_data.enable_progress_bars = False
-        context_of_data.print_on_execution_start = False
-        logging.getLogger("ray.data").setLevel(logging.CRITICAL + 1)  # it logs a user's mistake as its own traceback
         self.started = True
         self.observer.refresh()
+
+    @property
+    def data(self) -> Any:
+        """Ray Data, on the cluster and set up. Only who goes over rows with it waits for its import, over a second."""
+        self.start()
+        import logging
+
+        import ray.data
+
+        context = ray.data.DataContext.get_current()
+        context.shuffle_input_batch_bytes = SHUFFLE_BYTES
+        context.enable_progress_bars = False
+        context.print_on_execution_start = False
+        logging.getLogger("ray.data").setLevel(logging.CRITICAL + 1)  # it logs a user's mistake as its own traceback
+        return ray.data
 
     def named(self, what: str) -> str:
         """A name for the dashboard that says whose it is. Actors' names must differ: each is numbered."""

