@@ -39,6 +39,8 @@ REQUEST_TRIES, TRIES = 4, 4
 """Of one request by the client, and of one whole operation here."""
 PAUSE_S = 1.0
 """Before the second try; doubled before each further one."""
+READ_WHOLE: dict[str, dict[str, Any]] = {"s3": {"max_concurrency": 1}, "gs": {}}
+"""Reading a small object is one request: s3fs would ask for its size first, and is not told there why it is refused."""
 AT_ONCE = 16
 """Objects that are moved side by side."""
 
@@ -85,7 +87,9 @@ class Bucket:
 
     def read(self, name: str) -> bytes | None:
         """The content of an object, or None where there is none."""
-        content: bytes | None = self._tried(lambda fs: fs.cat_file(self.path(name)), absent=None)
+        content: bytes | None = self._tried(
+            lambda fs: fs.cat_file(self.path(name), **READ_WHOLE[self.scheme]), absent=None
+        )
         return content
 
     def read_all(self, names: Iterable[str]) -> dict[str, bytes]:
@@ -208,7 +212,7 @@ def _make_client(scheme: str, _pid: int) -> Any:
         if scheme == "s3":
             from s3fs import S3FileSystem
 
-            retries = {"max_attempts": REQUEST_TRIES, "mode": "standard"}
+            retries = {"total_max_attempts": REQUEST_TRIES, "mode": "standard"}
             limits = {
                 "connect_timeout": CONNECT_S,
                 "read_timeout": READ_S,
