@@ -18,7 +18,7 @@ NONE = {"NoCredentialsError", "PartialCredentialsError", "DefaultCredentialsErro
 DENIED = {"AccessDenied", "AllAccessDisabled", "AccountProblem", "403", "PermissionError", "Forbidden"}
 NO_BUCKET = {"NoSuchBucket", "InvalidBucketName"}
 ELSEWHERE = {"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "301", "307"}
-EXISTS = {"PreconditionFailed", "412"}
+EXISTS = {"PreconditionFailed", "412", "FileExistsError"}
 PASSING = {
     "InternalError", "ServiceUnavailable", "SlowDown", "RequestTimeout", "RequestTimeoutException", "Throttling",
     "ThrottlingException", "TooManyRequests", "OperationAborted", "ConditionalRequestConflict", "IncompleteBody",
@@ -55,7 +55,7 @@ def _is(error: BaseException, codes: set[str]) -> bool:
 
 def told_exists(error: BaseException) -> bool:
     """Did a write fail because something is there?"""
-    return isinstance(error, FileExistsError) or _is(error, EXISTS)
+    return _is(error, EXISTS)
 
 
 def missing_bucket(error: BaseException) -> bool:
