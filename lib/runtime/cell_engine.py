@@ -23,7 +23,7 @@ from lib.runtime.answer import AnswerJob, Batch
 from lib.runtime.lm_eval import TaskJob
 from lib.runtime.vllm_engine import EngineSettings, VllmEngine
 from lib.store import Store, here
-from lib.store.place import Address
+from lib.store.place import Address, forget
 from lib.training import adapter, canary
 
 Loras = Sequence[str | None]
@@ -97,6 +97,7 @@ class CellEngine(VllmEngine):
             RetriableError: such a fault of the base model, which all cells rest on.
         """
         started = time.monotonic()
+        given = [one.cell.folder for one in group if one.cell]
         group = [replace(one, cell=one.cell.brought()) if one.cell else one for one in group]
         failed, streams, checked = dict[int, str](), dict[int, Asking](), dict[int, canary.CanaryResult]()
         besides = [one.cell.adapter if one.cell and self.settings.rows else None for one in group]
@@ -105,6 +106,8 @@ class CellEngine(VllmEngine):
                 checked[number] = self._loaded(one.cell)
                 streams[number] = self._answers(one.jobs, besides[number], checked[number])
         tokens = self._in_step(group, streams, besides, failed)
+        for address in given:  # every cell of a sweep comes by here, and none a second time
+            forget(address)
         seconds = time.monotonic() - started
         return [
             {"error": failed[number]}

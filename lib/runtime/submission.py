@@ -96,8 +96,8 @@ def known_keys(study: Study) -> list[str]:
         return []
     from lib.plan import Lookup, make_plan
 
-    with tempfile.TemporaryDirectory() as nothing:
-        plan = make_plan(study, Lookup(Store(Path(nothing))))
+    with tempfile.TemporaryDirectory() as nothing:  # the storage is the cluster's: it may not be seen from here
+        plan = make_plan(study.model_copy(update={"storage": nothing}), Lookup(Store(nothing)))
     return [f"{node.stage}:{node.key[:12]}" for node in plan.all_nodes() if node.key]
 
 

@@ -20,7 +20,7 @@ from lib.errors import StorageError, UserError
 from lib.runtime.step_clock import StepClock
 from lib.runtime.train_metrics import Watched
 from lib.store import Store, digest_value, here
-from lib.store.place import send
+from lib.store.place import forget, send
 from lib.training.prepare import init_distributed
 
 HEARTBEAT_S = 60.0
@@ -132,6 +132,7 @@ def train_one(job: dict[str, Any], base: Base, config: dict[str, Any], rank: int
     """Train one cell, publish its artifact, and remove its checkpoints. Its outcome on rank 0, nothing on the others."""
     import pyarrow.parquet as pq
 
+    from lib.training.adapter import FOLDER
     from lib.training.batches import rows_of
     from lib.training.checkpoint import Checkpoints
     from lib.training.loop import CellRows, keeps_checkpoints, spoils_base, train_cell
@@ -177,6 +178,8 @@ def train_one(job: dict[str, Any], base: Base, config: dict[str, Any], rank: int
     finally:
         if spoils_base(recipe, settings.preset):
             base.drop()
+    if outcome.form != FOLDER:  # a whole model, of as many cells as this machine trains
+        forget(attempt.address)
     checkpoints.clear()
     wall = time.monotonic() - started
     return {"metrics": {"holdout_loss": outcome.holdout_loss, "steps": len(outcome.schedule.steps), "wall_s": wall}}

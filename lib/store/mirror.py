@@ -261,7 +261,6 @@ class Mirror(Shared):
         self.bucket.delete(f"{folder}/{name}" for name in self.bucket.list(folder) if name not in names)
 
     def forget(self, folder: str) -> None:
-        """Remove the copies that this machine has of a folder."""
         shutil.rmtree(self.root / folder, ignore_errors=True)
 
     def drop(self, folder: str) -> None:

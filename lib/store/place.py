@@ -84,6 +84,13 @@ def send(address: Address, *names: str) -> None:
         shared.send(name, list(names) or None)
 
 
+def forget(address: Address) -> None:
+    """Give up this machine's copies of a folder that is too large to keep for the next who may want it here."""
+    shared, name = split_address(address)
+    if shared is not None:
+        shared.forget(name)
+
+
 def split_address(address: Address) -> tuple[Shared | None, str]:
     """The storage of an address and the folder's name in it; (None, "") of a path."""
     storage, _, name = str(address).partition("#")

@@ -157,6 +157,9 @@ class Shared:
     def keep(self, folder: str, names: set[str]) -> None:
         """Nothing else is to lie in a folder on the storage; what lies here is its writer's own business."""
 
+    def forget(self, folder: str) -> None:
+        """Give up the copies that this machine has of a folder which others see."""
+
     def drop(self, folder: str) -> None:
         """Remove a folder."""
         shutil.rmtree(self.root / folder, ignore_errors=True)
