@@ -25,16 +25,16 @@ def work(arguments: Sequence[str]) -> int:
     if given.merged and given.merged.exists():
         raise UserError(f"--merged {given.merged} is there already: name a new folder")
     from lib.progress import Progress
-    from lib.runtime.outputs import study_folder, write_merged
+    from lib.runtime.outputs import study_words, write_merged
     from lib.runtime.pipeline import run
 
     plan, lookup = run(study, Progress(), until="train", cell=given.cell)
     for node in plan.nodes("train"):
         if lookup.have(node):
-            tell(f"train {plan.labels[str(node.key)]}: {lookup.folder(node)}")
+            tell(f"train {plan.labels[str(node.key)]}: {lookup.words(node)}")
     if given.merged:
         tell(write_merged(plan, lookup, given.cell, given.merged))
-    tell(f"study folder: {study_folder(study)}")
+    tell(f"study folder: {study_words(study)}")
     return 0
 
 

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any
 
 from lib.errors import EXIT_FATAL, EXIT_GOAL, EXIT_OK, EXIT_USER, GoalMissed, RetriableError, UserError
+from lib.location import is_anywhere, is_bucket
 from lib.outgoing import tell
 from lib.study import Study, load_study
 
@@ -38,15 +39,16 @@ def read_study(arguments: argparse.Namespace) -> Study:
         UserError: a bad study, or a relative storage inside a Ray job.
     """
     study = load_study(arguments.study, arguments.overrides)
-    if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ and not Path(study.storage).is_absolute():
+    if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ and not is_anywhere(study.storage):
         raise UserError(
             f"storage {study.storage!r} is relative and would vanish with the job's folder: "
-            "give an absolute one that every node sees, storage=/shared/runs"
+            "give one that every node sees, storage=/shared/runs or storage=s3://bucket/prefix"
         )
     cluster = study.cluster
     if cluster.max_gpus == "auto":
         cluster = cluster.model_copy(update={"max_gpus": local_gpus()})
-    return study.model_copy(update={"storage": str(Path(study.storage).absolute()), "cluster": cluster})
+    storage = study.storage if is_bucket(study.storage) else str(Path(study.storage).absolute())
+    return study.model_copy(update={"storage": storage, "cluster": cluster})
 
 
 def local_gpus() -> int:
@@ -97,13 +99,13 @@ def run_until(
     def work(arguments: Sequence[str]) -> int:
         study = read_study(parser(job, what).parse_intermixed_args(arguments))
         from lib.progress import Progress
-        from lib.runtime.outputs import study_folder
+        from lib.runtime.outputs import study_words
         from lib.runtime.pipeline import run
 
         plan, lookup = run(study, Progress(), until=stage)
         for node in plan.nodes(stage):
-            tell(f"{stage} {node.title}: {lookup.folder(node)}")
-        tell(f"study folder: {study_folder(study)}")
+            tell(f"{stage} {node.title}: {lookup.words(node)}")
+        tell(f"study folder: {study_words(study)}")
         if in_words:
             for node in plan.nodes(stage):
                 tell(in_words(lookup.facts(node) or {}))

@@ -42,10 +42,49 @@ def s3_server() -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def gs_server(bucket: str, objects: Mapping[str, bytes]) -> Iterator[str]:
-    """The URL of a server that answers like Google's JSON API about one bucket."""
+def gs_server(bucket: str, objects: dict[str, bytes]) -> Iterator[str]:
+    """The URL of a server that answers like Google's JSON API about one bucket: objects are read, listed, written in one piece
+    or several, once where that is asked for, and removed."""
+    written, uploads, lock = dict[str, int](), dict[str, tuple[str, bool, bytes]](), Lock()
 
     class Google(_Answers):
+        def do_POST(self) -> None:
+            url = urlsplit(self.path)
+            query = {key: values[0] for key, values in parse_qs(url.query).items()}
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            once = query.get("ifGenerationMatch") == "0"
+            if f"/b/{bucket}/o" not in unquote(url.path):
+                self.send(b'{"error": {"message": "The specified bucket does not exist."}}', status=404)
+            elif query.get("uploadType") == "multipart":
+                _, about_it, content, _ = body.split(b"--==0==")
+                content = content.partition(b"\n\n")[2].removesuffix(b"\n")
+                self.write(json.loads(about_it.partition(b"\n\n")[2])["name"], content, once)
+            elif "upload_id" not in query:
+                number = str(len(uploads))
+                uploads[number] = (query["name"], once, b"")
+                place = f"http://{self.headers['Host']}{url.path}?uploadType=resumable&upload_id={number}"
+                self.send(b"{}", Location=place)
+            else:
+                name, once, before = uploads[query["upload_id"]]
+                uploads[query["upload_id"]] = name, once, before + body
+                _, _, size = self.headers["Content-Range"].partition("/")
+                if len(before + body) == int(size):
+                    self.write(name, before + body, once)
+                else:
+                    self.send(b"", status=308, Range=f"bytes=0-{len(before + body) - 1}")
+
+        def write(self, name: str, content: bytes, once: bool) -> None:
+            with lock:
+                if once and name in objects:
+                    self.send(b'{"error": {"message": "conditionNotMet"}}', status=412)
+                    return
+                objects[name], written[name] = content, written.get(name, 0) + 1
+            self.send(json.dumps(about(name)).encode())
+
+        def do_DELETE(self) -> None:
+            name = unquote(urlsplit(self.path).path).partition(f"/b/{bucket}/o/")[2]
+            self.send(b"{}", status=404 if objects.pop(name, None) is None else 204)
+
         def do_GET(self) -> None:
             url = urlsplit(self.path)
             place, _, name = unquote(url.path).partition(f"/b/{bucket}/o")
@@ -63,9 +102,12 @@ def gs_server(bucket: str, objects: Mapping[str, bytes]) -> Iterator[str]:
                     json.dumps({"items": [about(one) for one in sorted(objects) if one.startswith(prefix)]}).encode()
                 )
 
+    def when(name: str) -> dict[str, str]:
+        return {"generation": str(written.get(name, 1)), "updated": "2026-11-21T12:00:00.123Z"}
+
     def about(name: str) -> dict[str, str]:
         digest = base64.b64encode(hashlib.md5(objects[name]).digest()).decode()
-        return {"bucket": bucket, "name": name, "size": str(len(objects[name])), "md5Hash": digest, "generation": "1"}
+        return {"bucket": bucket, "name": name, "size": str(len(objects[name])), "md5Hash": digest, **when(name)}
 
     with _serving(Google) as url:
         yield url

@@ -40,7 +40,7 @@ evaluate:
 """
 
 
-def write_study(path: Path, *, model: Path, storage: Path) -> Path:
+def write_study(path: Path, *, model: Path, storage: Path | str) -> Path:
     """Write the tiny study to `path`."""
     path.write_text(STUDY.format(model=model, storage=storage))
     return path

@@ -75,7 +75,9 @@ def test_a_relative_storage_is_seen_from_the_working_folder(tmp_path: Path, monk
 
 def test_a_relative_storage_inside_a_ray_job_is_refused_with_the_fix(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}")
-    with pytest.raises(UserError, match=r"storage 'runs' is relative and would vanish .* give an absolute one"):
+    with pytest.raises(
+        UserError, match=r"storage 'runs' is relative and would vanish .* give one that every node sees"
+    ):
         read_study(given())
     assert read_study(given("storage=/shared/runs")).storage == "/shared/runs"
 

@@ -9,7 +9,7 @@ rows of an artifact, taken together, do not depend on it.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,8 +58,13 @@ def all_parts(count: int) -> list[Part]:
 
 def parts_in(folder: Path) -> list[Part]:
     """The partitions that an artifact has files for, in order (an empty one has none)."""
-    names = [_NAME.fullmatch(path.name) for path in folder.iterdir()]
-    return sorted(Part(int(found[2]), int(found[1])) for found in names if found)
+    return parts_among(path.name for path in folder.iterdir())
+
+
+def parts_among(names: Iterable[str]) -> list[Part]:
+    """The partitions that some names of files are of, in order."""
+    matches = map(_NAME.fullmatch, names)
+    return sorted(Part(int(found[2]), int(found[1])) for found in matches if found)
 
 
 def inside(table: pa.Table, part: Part, key: str) -> pa.Table:

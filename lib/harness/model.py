@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from lm_eval.api.model import TemplateLM
@@ -23,7 +22,9 @@ from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 from lib.errors import UserError
 from lib.files import write_text
 from lib.generation.answers import blocks
+from lib.store import at, deliver
 from lib.store.digest import digest_value
+from lib.store.place import Address
 
 SHORT = 4
 """Answers of up to so many tokens are asked for token by token."""
@@ -71,7 +72,7 @@ class EngineModel(TemplateLM):  # type: ignore[misc]
         block: int,
         whole_prompts: bool,
         chat: str | None,
-        parts: Path | None = None,
+        parts: Address | None = None,
     ) -> None:
         super().__init__()
         self.ask, self.tokenizer, self.window, self.longest, self.block = ask, tokenizer, window, longest, block
@@ -209,7 +210,7 @@ class EngineModel(TemplateLM):  # type: ignore[misc]
         for block in blocks(len(asked), self.block):
             some = asked[block.start : block.stop]
             name = digest_value([read.__name__, [[list(one.ids), one.settings, one.start] for one in some]])
-            part = self.parts / f"block_{name}.json" if self.parts else None
+            part = at(self.parts) / f"block_{name}.json" if self.parts else None
             if part is not None and part.exists():
                 yield from json.loads(part.read_text(encoding="utf-8"))
                 continue
@@ -219,6 +220,7 @@ class EngineModel(TemplateLM):  # type: ignore[misc]
             said = [read(output, one) for output, one in zip(outputs, some, strict=True)]
             if part is not None:
                 write_text(part, json.dumps(said, ensure_ascii=False))
+                deliver(self.parts or part.parent, part.name)
             yield from said
 
 

@@ -26,6 +26,7 @@ from lib.models.source import ModelSource
 from lib.plan.lookup import Lookup
 from lib.plan.node import Node
 from lib.plan.sizes import Size, size_by_name, size_of_folder
+from lib.store.place import NO_WEIGHTS
 
 CHARS_PER_TOKEN = 4.2
 """Of English text in the vocabularies of today (32,000 to 150,000 entries)."""
@@ -121,7 +122,7 @@ class Amounts:
 
     def _size(self, node: Node) -> Size | None:
         source: ModelSource | None = node.task.get("source")
-        here = size_of_folder(self.lookup.folder(node)) if self.lookup.have(node) else None
+        here = size_of_folder(self.lookup.folder(node, *NO_WEIGHTS)) if self.lookup.have(node) else None
         return here or size_by_name(*_names(source), node.title)
 
 

@@ -18,6 +18,7 @@ from lib.plan.searchable import check_looks
 from lib.plan.training import TrainingPlanner, named_family, with_targets
 from lib.plan.utility import AskedTask
 from lib.store import digest_value
+from lib.store.place import NO_WEIGHTS
 from lib.study.models import Model
 from lib.study.recipe import Lora, Recipe, recipe_of
 from lib.study.variants import Variant
@@ -97,7 +98,7 @@ class CellPlanner:
         """What can be told before anything runs, where the model's folder is already here."""
         if not self.lookup.have(weights):
             return
-        family = find_family(self.lookup.folder(weights), model.family)
+        family = find_family(self.lookup.folder(weights, *NO_WEIGHTS), model.family)
         for _, recipe in self._recipes(model, points):
             lora_targets(recipe.lora.targets, family)
 

@@ -26,12 +26,12 @@ def collect(study: Study, *, grace_s: float, yes: bool) -> str:
     store = Store(study.storage)
     found = unwanted(store, STAGES, _wanted(study, store), grace_s)
     if not found:
-        return f"nothing to free in {store.root}: plans use it all, or it is younger than the grace period"
+        return f"nothing to free in {store.shared.words}: plans use it all, or it is younger than the grace period"
     lines = [_line(one) for one in found]
     if not yes:
         return "\n".join([*lines, f"{_sum(found)} can be freed: give --yes to do it"])
     still = _wanted(study, store)  # another study may have begun since
-    freed = [one for one in found if one.key not in still.get(one.stage, ()) and free(one)]
+    freed = [one for one in found if one.key not in still.get(one.stage, ()) and free(store, one)]
     left = f"; {len(found) - len(freed)} changed meanwhile and stay" if len(freed) < len(found) else ""
     return "\n".join([*lines, f"freed {_sum(freed)}{left}"])
 

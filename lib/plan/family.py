@@ -43,6 +43,11 @@ def make_plan(study: Study, lookup: Lookup, *, online: bool = False, points: Seq
     Raises:
         UserError: missing or wrong input, unknown plug-in, contradictory settings, an axis that cannot be one.
     """
+    with lookup.store.at_once():
+        return _make_plan(study, lookup, online, points)
+
+
+def _make_plan(study: Study, lookup: Lookup, online: bool, points: Sequence[Point] | None) -> Plan:
     check_search(study)
     found = variants(study)
     if points is None:

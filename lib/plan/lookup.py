@@ -53,12 +53,42 @@ class Lookup:
         artifact = self.artifact(node)
         return None if artifact is None else artifact.facts
 
-    def folder(self, node: Node) -> Path:
-        """The folder with the node's result.
+    def folder(self, node: Node, *only: str) -> Path:
+        """The folder with the node's result, its files on this machine.
+
+        Args:
+            only: patterns of the files that are read (`lib.store.place.here`); elsewhere they may be far away.
+
+        Raises:
+            UserError: it is not there.
+        """
+        return self._needed(node).here(*only) if node.path is None else node.path
+
+    def address(self, node: Node) -> str:
+        """Where a worker finds the node's result (`lib.store.place.here`).
+
+        Raises:
+            UserError: it is not there.
+        """
+        return self._needed(node).address if node.path is None else str(node.path)
+
+    def names(self, node: Node) -> list[str]:
+        """The files of the node's result, by their names in its folder.
 
         Raises:
             UserError: it is not there.
         """
         if node.path is not None:
-            return node.path
-        return self.store.need(node.stage, str(node.key)).folder
+            return sorted(path.relative_to(node.path).as_posix() for path in node.path.rglob("*") if path.is_file())
+        return sorted(self._needed(node).manifest["files"])
+
+    def words(self, node: Node) -> str:
+        """Where people find the node's result.
+
+        Raises:
+            UserError: it is not there.
+        """
+        return self._needed(node).words if node.path is None else str(node.path)
+
+    def _needed(self, node: Node) -> Artifact:
+        return self.store.need(node.stage, str(node.key))

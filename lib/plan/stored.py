@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from pathlib import Path
 
 from lib.errors import UserError
-from lib.files import storage_errors, write_text
+from lib.files import storage_errors
 from lib.plan.plan import Plan
 from lib.store import Store
 from lib.store.collect import touch
 
+FOLDER = "plans"
 Keys = dict[str, set[str]]
 """Stage -> keys."""
 
@@ -39,8 +39,8 @@ def store_plan(plan: Plan, store: Store, *, ended: bool) -> None:
     Raises:
         UserError: the storage cannot be written, or the stored plan cannot be read.
     """
-    path = _folder(store) / f"{plan.study.name}.json"
-    before, now = (_read(path) if path.exists() else {}), keys_of_plan(plan)
+    name = f"{FOLDER}/{plan.study.name}.json"
+    before, now = _read(store, name), keys_of_plan(plan)
     dropped = {stage: keys - now.get(stage, set()) for stage, keys in before.items()}
     for stage, keys in dropped.items():
         for key in keys:
@@ -51,13 +51,13 @@ def store_plan(plan: Plan, store: Store, *, ended: bool) -> None:
     if now != before:
         told = {"study": plan.study.name, "keys": {stage: sorted(keys) for stage, keys in sorted(now.items())}}
         with storage_errors(store.root):
-            write_text(path, json.dumps(told, indent=1) + "\n")
+            store.shared.write(name, f"{json.dumps(told, indent=1)}\n".encode())
 
 
 def forget_plan(name: str, store: Store) -> None:
     """Nobody wants any more what this study uses."""
     with storage_errors(store.root):
-        (_folder(store) / f"{name}.json").unlink(missing_ok=True)
+        store.shared.delete(f"{FOLDER}/{name}.json")
 
 
 def wanted_keys(store: Store) -> Keys:
@@ -67,22 +67,21 @@ def wanted_keys(store: Store) -> Keys:
         UserError: one of them cannot be read.
     """
     found: Keys = {}
-    folder = _folder(store)
-    for path in sorted(folder.glob("*.json")) if folder.is_dir() else ():
-        for stage, keys in _read(path).items():
+    for name in store.shared.names(FOLDER):
+        for stage, keys in _read(store, f"{FOLDER}/{name}").items() if name.endswith(".json") else ():
             found.setdefault(stage, set()).update(keys)
     return found
 
 
-def _folder(store: Store) -> Path:
-    return store.root / "plans"
-
-
-def _read(path: Path) -> Keys:
+def _read(store: Store, name: str) -> Keys:
     try:
-        keys = json.loads(path.read_text())["keys"]
+        text = store.shared.read(name)
+        if text is None:
+            return {}
+        keys = json.loads(text)["keys"]
         return {str(stage): {str(key) for key in found} for stage, found in keys.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise UserError(
-            f"{path} cannot be read, so that nobody knows what its study uses: remove it and run that study again"
+            f"{store.shared.words}/{name} cannot be read, so that nobody knows what its study uses: remove it and run that "
+            "study again"
         ) from None

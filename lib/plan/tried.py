@@ -11,14 +11,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 from lib.errors import UserError
-from lib.files import storage_errors, write_text
+from lib.files import storage_errors
 from lib.plan.cell import StoppedCell
 from lib.plan.points import Point
 from lib.store import digest_value
+from lib.store.place import shared_of
 from lib.study.schema import Study
 
 PLACED = {"storage", "train", "cluster", "track", "export"}
@@ -92,25 +92,29 @@ def write_tried(study: Study, tried: Iterable[Tried], looks: Looks) -> None:
         "study": study.name, "digest": _digest(study), "tried": [asdict(one) for one in tried],
         "looks": {name: [asdict(one) for one in found] for name, found in looks.items()},
     }  # fmt: skip
-    with storage_errors(Path(study.storage)):
-        write_text(_path(study), json.dumps(told, indent=1) + "\n")
+    shared = shared_of(study.storage)
+    with storage_errors(shared.root):
+        shared.write(_name(study), f"{json.dumps(told, indent=1)}\n".encode())
 
 
 def _digest(study: Study) -> str:
     return digest_value(study.model_dump(mode="json", by_alias=True, exclude=PLACED))
 
 
-def _path(study: Study) -> Path:
-    return Path(study.storage) / "searches" / f"{study.name}.json"
+def _name(study: Study) -> str:
+    return f"searches/{study.name}.json"
 
 
 def _read(study: Study) -> dict[str, Any]:
-    path = _path(study)
-    if not path.exists():
-        return {}
+    shared = shared_of(study.storage)
     try:
-        told = json.loads(path.read_text())
+        text = shared.read(_name(study))
+        if text is None:
+            return {}
+        told = json.loads(text)
         assert isinstance(told, dict)
         return told
     except (OSError, ValueError, AssertionError):
-        raise UserError(f"{path} cannot be read: remove it, and the search begins from what is stored") from None
+        raise UserError(
+            f"{shared.words}/{_name(study)} cannot be read: remove it, and the search begins from what is stored"
+        ) from None

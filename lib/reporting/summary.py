@@ -177,5 +177,5 @@ def _warnings(plan: Plan, lookup: Lookup, cells: list[dict[str, Any]]) -> Iterat
 def _training(plan: Plan, lookup: Lookup) -> Iterator[dict[str, Any]]:
     for cell in plan.cells:
         if cell.train is not None:
-            log = lookup.folder(cell.train) / "training_log.parquet"
+            log = lookup.folder(cell.train, "training_log.parquet") / "training_log.parquet"
             yield {"model": cell.model, "cell": cell_id(cell), **curve(log)}

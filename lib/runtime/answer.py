@@ -22,7 +22,9 @@ from lib.generation.answers import GENERATIONS, answer_row, blocks, error_row
 from lib.generation.decoding import Said
 from lib.models.family import find_family
 from lib.models.prompt import prompt_ids
+from lib.store import Attempt, deliver
 from lib.store.digest import digest_value
+from lib.store.place import send
 from lib.study.generation import Generation
 from lib.training.canary import CanaryResult
 
@@ -90,7 +92,7 @@ class AnswerJob:
                 path = attempt.folder / f"block-{number:05d}.parquet"
                 table = _written(path)
                 if table is None:
-                    if self._may_try(attempt.folder, number):
+                    if self._may_try(attempt, number):
                         answers = yield Batch([ids[i] for i in block], self.generation, stop)
                         rows = [self._row(i, ids, around, said=said) for i, said in zip(block, answers, strict=True)]
                     else:
@@ -100,9 +102,11 @@ class AnswerJob:
                         rows = [self._row(i, ids, around, error=error) for i in block]
                     table = pa.Table.from_pylist(rows, schema=GENERATIONS)
                     write_table(path, table)
+                    deliver(attempt.address, path.name)
                 made.append(table)
             whole = attempt.folder / "generations.parquet"
             write_table(whole, pa.concat_tables(made), keep=True)
+            deliver(attempt.address, whole.name)
             table = pq.read_table(whole)  # perhaps another driver's, who was first
             attempt.files = {"generations.parquet"}
             attempt.facts = {**counts(table), "canary": as_facts(checked)}
@@ -125,14 +129,15 @@ class AnswerJob:
             **given, text=said.text, tokens=said.tokens, finish=said.finish, prefill=self.prefill or ""
         )  # fmt: skip
 
-    def _may_try(self, folder: Path, number: int) -> bool:
-        """Note one more try of a block; False when there have been enough."""
-        note = folder / f"tries-{number:05d}.json"
+    def _may_try(self, attempt: Attempt, number: int) -> bool:
+        """Note one more try of a block; False when there have been enough. The note outlives this machine."""
+        note = attempt.folder / f"tries-{number:05d}.json"
         told = json.loads(note.read_text()) if note.exists() else {}
         before = told.get("tries", 0) if told.get("run") == self.run else 0
         if before >= self.tries:
             return False
         write_text(note, json.dumps({"run": self.run, "tries": before + 1}))
+        send(attempt.address, note.name)
         return True
 
 

@@ -30,7 +30,7 @@ def answer_alone(study: Study, source: str, progress: Progress) -> dict[str, Pat
     lookup = Lookup(Store(study.storage))
     lookup.store.prepare()
     plan = make_plan(alone, lookup, online=True)
-    with Session(study.cluster, progress) as session:
+    with Session(study.cluster, progress, store=lookup.store) as session:
         weights = (
             next(cell for cell in plan.cells if cell.train is None).generate[plan.prompt_sets[0].name].inputs["model"]
         )

@@ -10,7 +10,7 @@ import json
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,8 @@ from lib.models.special import stop_id
 from lib.runtime.answer import AnswerJob, Batch
 from lib.runtime.lm_eval import TaskJob
 from lib.runtime.vllm_engine import EngineSettings, VllmEngine
-from lib.store import Store
+from lib.store import Store, here
+from lib.store.place import Address, forget
 from lib.training import adapter, canary
 
 Loras = Sequence[str | None]
@@ -35,14 +36,24 @@ class Trained:
     """The artifact of a cell."""
 
     key: str
-    folder: Path
+    folder: Address
+    """Where it is found; in an engine that has it, the folder itself."""
     form: str
     """`adapter` or `weights`: what it holds, and where."""
 
     @property
     def adapter(self) -> str | None:
         """The adapter's folder, where it is one."""
-        return str(self.folder / self.form) if self.form == adapter.FOLDER else None
+        return str(self.path / self.form) if self.form == adapter.FOLDER else None
+
+    @property
+    def path(self) -> Path:
+        """The folder, once it is on this machine."""
+        return Path(self.folder)
+
+    def brought(self) -> Trained:
+        """The same with its files on this machine."""
+        return replace(self, folder=here(self.folder))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +97,8 @@ class CellEngine(VllmEngine):
             RetriableError: such a fault of the base model, which all cells rest on.
         """
         started = time.monotonic()
+        given = [one.cell.folder for one in group if one.cell]
+        group = [replace(one, cell=one.cell.brought()) if one.cell else one for one in group]
         failed, streams, checked = dict[int, str](), dict[int, Asking](), dict[int, canary.CanaryResult]()
         besides = [one.cell.adapter if one.cell and self.settings.rows else None for one in group]
         for number, one in enumerate(group):
@@ -93,6 +106,8 @@ class CellEngine(VllmEngine):
                 checked[number] = self._loaded(one.cell)
                 streams[number] = self._answers(one.jobs, besides[number], checked[number])
         tokens = self._in_step(group, streams, besides, failed)
+        for address in given:  # every cell of a sweep comes by here, and none a second time
+            forget(address)
         seconds = time.monotonic() - started
         return [
             {"error": failed[number]}
@@ -178,7 +193,7 @@ class CellEngine(VllmEngine):
         self.loaded, self.previous = wanted, numbers
         if cell is None:  # the base was on disk all along; what can go wrong is a swap back to it
             return canary.check(numbers, self.base, others, self.settings.dtype)
-        stored = json.loads((cell.folder / canary.FILE).read_text())
+        stored = json.loads((cell.path / canary.FILE).read_text())
         coarser = "bf16" if "bf16" in (self.settings.dtype, stored["dtype"]) else "fp32"
         return canary.check(numbers, stored["own"], {"the base model": stored["base"], **others}, coarser, before)
 
@@ -188,15 +203,15 @@ class CellEngine(VllmEngine):
         vLLM reloads an embedding that is also the output layer, and goes on computing with the old output layer (the canary
         is 1.5 nats off). So fully trained weights of such a model get an engine of their own.
         """
-        if cell and not cell.adapter and model_shape(cell.folder / cell.form).get("tie_word_embeddings"):
-            self._restart(str(cell.folder / cell.form))
+        if cell and not cell.adapter and model_shape(cell.path / cell.form).get("tie_word_embeddings"):
+            self._restart(str(cell.path / cell.form))
             return
         if self.own:
             self._restart()
             if cell is None:
                 return
         with self.store.scratch() as merged:  # swept when its process dies: it may hold a whole model
-            weights = self.settings.model if cell is None else str(cell.folder / cell.form)
+            weights = self.settings.model if cell is None else str(cell.path / cell.form)
             if cell and cell.adapter:
                 adapter.merge_to_folder(Path(self.settings.model), Path(cell.adapter), merged, self.settings.dtype)
                 weights = str(merged)

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 import pyarrow as pa
 
-from lib.corpus.partitions import Part, inside, parts_in
+from lib.corpus.partitions import Part, inside, parts_among
 from lib.embedding.block import Block
 from lib.embedding.choose_k import choose_k
 from lib.embedding.kmeans import Ask, draw, fit, in_process, inertia
@@ -24,6 +24,8 @@ from lib.embedding.stored import read_vectors
 from lib.files import array_bytes, write_bytes, write_table
 from lib.plan import Lookup, Node
 from lib.runtime.session import SMALL_ROWS, Session, remote_errors
+from lib.store import here
+from lib.store.place import Address
 
 T = TypeVar("T")
 
@@ -48,11 +50,13 @@ def read_blocks(folder: Path, blocks: list[list[Part]], metric: Metric) -> list[
 class Holder:
     """A Ray actor with the vectors of some blocks: kept between iterations, or read for each question."""
 
-    def __init__(self, folder: str, blocks: list[list[Part]], metric: Metric, threads: int, keep: bool = True) -> None:
+    def __init__(
+        self, embedded: Address, blocks: list[list[Part]], metric: Metric, threads: int, keep: bool = True
+    ) -> None:
         import faiss
 
         faiss.omp_set_num_threads(threads)
-        self.folder, self.parts, self.metric, self.keep = Path(folder), blocks, metric, keep
+        self.folder, self.parts, self.metric, self.keep = here(embedded), blocks, metric, keep
         self.blocks: dict[int, Block] = {}
 
     def answer(self, question: Callable[[Block], T], number: int) -> T:
@@ -89,10 +93,10 @@ class Holders:
 
 
 @contextmanager
-def holding(session: Session, folder: Path, blocks: list[list[Part]], settings: dict[str, Any]) -> Iterator[Ask]:
+def holding(session: Session, embedded: Address, blocks: list[list[Part]], settings: dict[str, Any]) -> Iterator[Ask]:
     """`Ask` over the blocks of an embed artifact: in this process when they are few, else in actors."""
     if settings["texts"] <= SMALL_ROWS:
-        yield in_process(read_blocks(folder, blocks, settings["metric"]))
+        yield in_process(read_blocks(here(embedded), blocks, settings["metric"]))
         return
     import ray
 
@@ -103,7 +107,7 @@ def holding(session: Session, folder: Path, blocks: list[list[Part]], settings: 
     keep = settings["fit_rows"] == "all"  # a fit on a sample goes over the blocks a few times, not once an iteration
     actors = [
         actor.options(name=session.named("vectors to cluster")).remote(
-            str(folder), blocks[i::count], settings["metric"], session.threads, keep
+            embedded, blocks[i::count], settings["metric"], session.threads, keep
         )
         for i in range(count)
     ]
@@ -118,13 +122,12 @@ def holding(session: Session, folder: Path, blocks: list[list[Part]], settings: 
 def cluster_corpus(session: Session, lookup: Lookup, node: Node) -> str:
     """Clusters under the names of the vectors' partitions (schema `CLUSTERS`) and `centroids.npy`."""
     settings = dict(node.identity or {})
-    folder = lookup.folder(node.inputs["embed"])
-    parts = parts_in(folder)
+    parts = parts_among(lookup.names(node.inputs["embed"]))
     blocks = [parts[start : start + BLOCK_PARTS] for start in range(0, len(parts), BLOCK_PARTS)]
     placed = {**settings, **node.task, "texts": (lookup.facts(node.inputs["embed"]) or {})["texts"]}
     with (
         lookup.store.attempt(node.stage, str(node.key), settings) as attempt,
-        holding(session, folder, blocks, placed) as ask,
+        holding(session, lookup.address(node.inputs["embed"]), blocks, placed) as ask,
     ):
         tried, scores = settings["k"], None
         if isinstance(tried, list):

@@ -27,6 +27,7 @@ from lib.plan import Lookup, Node
 from lib.runtime.metrics import Meter
 from lib.runtime.session import Session, remote_errors
 from lib.runtime.tally import tally
+from lib.store import at, deliver, here
 
 PART_ROWS = 16_384
 """Rows of a partition: 25 MB of float32 vectors of 384 dimensions."""
@@ -39,7 +40,7 @@ def embed(session: Session, lookup: Lookup, nodes: list[Node]) -> str:
         "device": "cuda" if session.gpus else "cpu", "study": session.observer.study,
     }  # fmt: skip
     settings |= {name: (nodes[0].identity or {})[name] for name in ("pooling", "dtype", "storage")}
-    encoder = str(lookup.folder(nodes[0].inputs["encoder"]))
+    encoder = lookup.address(nodes[0].inputs["encoder"])
     with ExitStack() as stack:
         items: list[dict[str, Any]] = []
         attempts, all_names, earlier = [], [], list[tuple[str, str]]()
@@ -49,17 +50,17 @@ def embed(session: Session, lookup: Lookup, nodes: list[Node]) -> str:
             pool = node.inputs["pool"]
             parts = all_parts(max(1, -(-(lookup.facts(pool) or {})["rows"] // PART_ROWS)))
             kind = identity["text"]
-            reuse = [str(lookup.folder(n)) for n in node.task["reuse"] if lookup.have(n)]
+            reuse = [lookup.address(n) for n in node.task["reuse"] if lookup.have(n)]
             reuse += [folder for other, folder in earlier if other == kind]
             for part in parts:
                 if not (attempt.folder / part.name).exists():
                     items.append(
                         {
-                            "count": part.count, "index": part.index, "kind": kind, "folder": str(attempt.folder),
-                            "pool": str(lookup.folder(pool)), "reuse": reuse,
+                            "count": part.count, "index": part.index, "kind": kind, "folder": attempt.address,
+                            "pool": lookup.address(pool), "reuse": reuse,
                         }
                     )  # fmt: skip
-            earlier.append((kind, str(attempt.folder)))
+            earlier.append((kind, attempt.address))
             attempts.append(attempt)
             all_names.append({part.name for part in parts})
         if items:
@@ -77,7 +78,7 @@ def embed(session: Session, lookup: Lookup, nodes: list[Node]) -> str:
                 )
                 session.named_data(made, "embed").take_all()
         for attempt, names in zip(attempts, all_names, strict=True):
-            there = [part for part in parts_in(attempt.folder) if part.name in names]
+            there = [part for part in parts_in(here(attempt.address)) if part.name in names]
             attempt.files = {part.name for part in there}
             texts = sum(pq.read_metadata(attempt.folder / part.name).num_rows for part in there)
             first = pq.ParquetFile(attempt.folder / there[0].name)
@@ -95,7 +96,7 @@ class EmbedPart:
         self.batch, self.storage, self.tally = settings["batch"], settings["storage"], tally
         self.meter = Meter(settings["study"])
         self.encoder = Encoder(
-            encoder,
+            str(here(encoder)),
             pooling=settings["pooling"],
             dtype=settings["dtype"],
             threads=settings["threads"],
@@ -113,7 +114,7 @@ class EmbedPart:
 
     def _make(self, item: dict[str, Any]) -> None:
         part, kind = Part(item["count"], item["index"]), item["kind"]
-        rows = read_part(Path(item["pool"]), part, ["instruction", "response"])
+        rows = read_part(here(item["pool"]), part, ["instruction", "response"])
         if rows is None:
             return
         unique = {
@@ -123,14 +124,15 @@ class EmbedPart:
         ids = sorted(unique)
         vectors: dict[str, np.ndarray] = {}
         for folder in item["reuse"]:
-            vectors |= _known(Path(folder), part, unique)
+            vectors |= _known(here(folder), part, unique)
         missing = [one for one in ids if one not in vectors]
         self._count(rows.num_rows - len(missing))
         if missing:
             encoded = self.encoder.encode([unique[one] for one in missing], self.batch, self._count)
             vectors |= dict(zip(missing, encoded, strict=True))
         made = np.stack([vectors[one] for one in ids])
-        write_table(Path(item["folder"]) / part.name, vectors_table(ids, made, self.storage), keep=True)
+        write_table(at(item["folder"]) / part.name, vectors_table(ids, made, self.storage), keep=True)
+        deliver(item["folder"], part.name)
 
 
 def _known(folder: Path, part: Part, wanted: Collection[str]) -> dict[str, np.ndarray]:

@@ -45,12 +45,16 @@ def generate(
     failed: dict[str, dict[str, Any]] = {}
     wanted = {node.key for node in nodes}
     work: dict[tuple[str, str, bool], dict[str, tuple[Cell, list[Node]]]] = defaultdict(dict)
-    for cell in cells:
-        both = (*cell.generate.values(), *cell.utility.values())
-        missing = [node for node in both if node.key in wanted and not lookup.have(node)]
+    with lookup.store.at_once():
+        open_cells = [
+            (cell, [node for node in (*cell.generate.values(), *cell.utility.values())
+                    if node.key in wanted and not lookup.have(node)])
+            for cell in cells
+        ]  # fmt: skip
+    for cell, missing in open_cells:
         if missing:
             identity = dict(missing[0].identity or {})
-            place = (str(lookup.folder(missing[0].inputs["model"])), identity["dtype"], identity["adapters"] == "rows")
+            place = (lookup.address(missing[0].inputs["model"]), identity["dtype"], identity["adapters"] == "rows")
             _, asked = work[place].setdefault(str(cell.train and cell.train.key), (cell, []))  # loaded once
             asked += [node for node in missing if node.key not in {one.key for one in asked}]
     for (model, dtype, rows), todo in work.items():
@@ -67,7 +71,7 @@ def engine_settings(
     """What an engine of a study is started with.
 
     Args:
-        model: the folder of the base.
+        model: where the folder of the base is found.
         title: what the dashboard calls it.
         rows: adapters by the row.
         rank: the largest that an adapter has.
@@ -114,7 +118,7 @@ def _answer_cells(
     begun, done = time.monotonic(), 0
     failed: dict[str, dict[str, Any]] = {}
     answered = on_engines(
-        session, "generate", CellEngine, settings, [str(lookup.store.root)], groups, ask=ask, retries=tries * blocks,
+        session, "generate", CellEngine, settings, [lookup.store.storage], groups, ask=ask, retries=tries * blocks,
         name=name,
     )  # fmt: skip
     for group, results in answered:
@@ -146,7 +150,7 @@ def cell_job(lookup: Lookup, cell: Cell, nodes: list[Node], study: Any, run: str
     trained = None
     if cell.train is not None:
         form = (lookup.facts(cell.train) or {})["form"]
-        trained = Trained(key=str(cell.train.key), folder=lookup.folder(cell.train), form=form)
+        trained = Trained(key=str(cell.train.key), folder=lookup.address(cell.train), form=form)
     todo = [node for node in nodes if not lookup.have(node)]
     jobs = [task_job(node) if node.stage == "utility" else answer_job(node, study, run, tries) for node in todo]
     return CellJob(cell=trained, jobs=jobs)

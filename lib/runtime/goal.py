@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from lib.errors import UserError
-from lib.files import write_text
 from lib.goal.limit import UTILITY_DROP, Limit, limits_of
 from lib.goal.replay import Run
 from lib.goal.search import SmallestBudget
@@ -23,7 +22,7 @@ from lib.outgoing import tell
 from lib.plan import Lookup, Plan, make_plan
 from lib.progress import Progress
 from lib.runtime.observer import Observer
-from lib.runtime.outputs import study_folder
+from lib.runtime.outputs import study_name
 from lib.runtime.pipeline import Outcomes, run, unfinished
 from lib.runtime.session import Session
 from lib.statistics.arms import coordinates
@@ -64,7 +63,7 @@ def search_budgets(study: Study, progress: Progress, finish: Finish) -> dict[Key
         UserError: a goal that this study cannot measure.
         GoalMissed: a model has no strategy that reaches the goal.
     """
-    with Session(study.cluster, progress, Observer(study)) as session:
+    with Session(study.cluster, progress, Observer(study), store=Store(study.storage)) as session:
         return _search(study, progress, session, finish)
 
 
@@ -100,7 +99,8 @@ def _search(study: Study, progress: Progress, session: Session, finish: Finish) 
         _tell(study, lookup, searches, references, failed)
     verdicts = {key: search.found.verdict() for key, search in searches.items() if search.found}
     told = {_named(key): asdict(verdict) for key, verdict in verdicts.items()}
-    write_text(study_folder(study) / "goal.json", json.dumps(_plain(told), indent=1, ensure_ascii=False) + "\n")
+    text = json.dumps(_plain(told), indent=1, ensure_ascii=False) + "\n"
+    lookup.store.shared.write(f"{study_name(study)}/goal.json", text.encode())
     finish(unfinished(make_plan(study, lookup, online=True), failed).only(asked), lookup, verdicts)
     for key, verdict in verdicts.items():
         tell(f"goal, {_named(key)}: {verdict.why}")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -23,6 +22,8 @@ from lib.plan import Lookup, Node
 from lib.runtime.engine_pool import on_engines
 from lib.runtime.session import Session
 from lib.runtime.vllm_engine import EngineSettings, VllmEngine
+from lib.store import at, deliver, here
+from lib.store.place import Address
 from lib.study.schema import Study
 
 PART_ROWS = 2048
@@ -62,15 +63,16 @@ class GuardEngine(VllmEngine):
 class CorpusGuardEngine(GuardEngine):
     """A guard that reads a pool."""
 
-    def judge_part(self, part: Part, pool: str, target: str) -> int:
+    def judge_part(self, part: Part, pool: Address, target: Address) -> int:
         """Write the verdicts on one partition of a pool; the number of its rows."""
-        table = read_part(Path(pool), part, ["id", "instruction", "response"])
+        table = read_part(here(pool), part, ["id", "instruction", "response"])
         rows = [] if table is None else table.to_pylist()
         asked = [list(self.guard.asks(row["instruction"], row["response"])) for row in rows]
         unique = list(dict.fromkeys(ask for asks in asked for ask in asks))
         said = {ask: told for ask, told in zip(unique, self.said(unique), strict=True) if told is not None}
         made = [self._verdicts(row["id"], asks, said) for row, asks in zip(rows, asked, strict=True)]
-        write_table(Path(target) / part.name, pa.Table.from_pylist(made, schema=VERDICTS), keep=True)
+        write_table(at(target) / part.name, pa.Table.from_pylist(made, schema=VERDICTS), keep=True)
+        deliver(target, part.name)
         return len(rows)
 
     def _verdicts(self, one: str, asks: Sequence[Ask], said: Mapping[Ask, str]) -> dict[str, Any]:
@@ -94,19 +96,20 @@ def guard_corpus(session: Session, lookup: Lookup, node: Node, study: Study) -> 
     guard = make_guard(identity["guard"])
     engine = study.evaluate.engine.model_dump(include={"kv_cache_gb", "gpu_memory", "compile", "stuck_s"})
     settings = EngineSettings(
-        model=str(lookup.folder(node.inputs["model"])), gpu=session.gpus > 0, threads=session.threads, **node.task,
+        model=lookup.address(node.inputs["model"]), gpu=session.gpus > 0, threads=session.threads, **node.task,
         **engine, study=study.name, title=node.inputs["model"].title,
     )  # fmt: skip
     with lookup.store.attempt(node.stage, str(node.key), identity, resumable=True) as attempt:
-        target = str(attempt.folder)
+        target, read = attempt.address, lookup.address(pool)
         missing = [part for part in parts if not (attempt.folder / part.name).exists()]
         judged = on_engines(
             session, f"guard {guard.name}", CorpusGuardEngine, settings, [guard], missing, retries=study.train.retries,
-            ask=lambda actor, part: actor.judge_part.remote(part, str(lookup.folder(pool)), target),
+            ask=lambda actor, part: actor.judge_part.remote(part, read, target),
             name=lambda part: f"partition {part.index + 1} of {part.count}",
         )  # fmt: skip
         for done, _ in enumerate(judged, start=1) if missing else ():
             session.progress.tick(f"guard {guard.name}", done, len(missing), "partitions")
+        here(target)
         attempt.files = {part.name for part in parts}
         attempt.facts = counts((pq.read_table(attempt.folder / part.name) for part in parts), guard.answers)
     facts = attempt.facts

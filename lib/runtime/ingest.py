@@ -25,6 +25,7 @@ from lib.errors import UserError
 from lib.files import write_table
 from lib.plan import Lookup, Node
 from lib.runtime.session import Session, remote_errors
+from lib.store import at, deliver, here
 
 UNKNOWN_BYTES = 256 << 20
 """The size that a hub's data set is taken to have where it does not tell."""
@@ -54,11 +55,11 @@ def ingest(session: Session, lookup: Lookup, nodes: list[Node]) -> Iterator[str]
             each.enter_context(lookup.store.attempt(node.stage, str(node.key), dict(node.identity or {})))
             for each, node in zip(own, read, strict=True)
         ]
-        done = _run(session, read, [str(attempt.folder) for attempt in attempts])
+        done = _run(session, read, [attempt.address for attempt in attempts])
         for number, (node, attempt) in enumerate(zip(read, attempts, strict=True)):
             try:
                 with own[number]:
-                    attempt.facts = _finish(node, attempt.folder, [row for row in done if row["node"] == number])
+                    attempt.facts = _finish(node, here(attempt.address), [row for row in done if row["node"] == number])
             except UserError as error:
                 mistakes.append(error)
     if mistakes:
@@ -143,16 +144,19 @@ def _write_partition(group: pa.Table, *, folders: list[str], counts: list[int]) 
     place, node = group["partition"][0].as_py(), 0
     while place >= counts[node]:
         place, node = place - counts[node], node + 1
-    folder, part = Path(folders[node]), Part(counts[node], place)
+    address, part = folders[node], Part(counts[node], place)
+    folder = at(address)
     kept = drop_duplicates(group)
     bad = kept.filter(pc.is_valid(kept[REASON]))
     good = kept.filter(pc.is_null(kept[REASON])).select(EXAMPLES.names).cast(EXAMPLES)
     if good.num_rows:
         write_table(folder / part.name, good)
+        deliver(address, part.name)
     first, first_order = "", 0
     if bad.num_rows:
         columns = [bad["source"], bad[PLACE], bad[REASON], bad[ORDER]]
         write_table(folder / f"{REJECTED}{part.name}", pa.table(columns, names=[*REJECTS.names, ORDER]))
+        deliver(address, f"{REJECTED}{part.name}")
         malformed = bad.filter(pc.invert(bad[TOO_LONG]))
         if malformed.num_rows:
             file, place, reason, first_order = (malformed[name][0].as_py() for name in ("source", PLACE, REASON, ORDER))

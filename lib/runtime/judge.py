@@ -9,7 +9,6 @@ whatever cell or prompt set they come from, and a set of answers is published as
 from __future__ import annotations
 
 import json
-import shutil
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -27,7 +26,9 @@ from lib.runtime.judge_chunks import Answers, Chunk, cut, finished_chunk, read_a
 from lib.runtime.session import Session
 from lib.runtime.verdict_book import VerdictBook
 from lib.runtime.vllm_engine import EngineSettings
+from lib.store import at, here
 from lib.store.digest import digest_value
+from lib.store.place import Address, send
 from lib.study.schema import Study
 
 FACTS = "facts.json"
@@ -46,18 +47,23 @@ def judge_answers(session: Session, lookup: Lookup, nodes: Sequence[Node], study
     by_judge = defaultdict[str, list[Node]](list)
     for node in nodes:
         by_judge[node.task["judge"]].append(node)
+    with lookup.store.at_once():
+        have = {node.key for node in nodes if lookup.have(node)}
     read: dict[Path, Answers] = {}
     for text, own in by_judge.items():
-        if all(lookup.have(node) for node in own):
+        if all(node.key in have for node in own):
             continue
-        files = [lookup.folder(node.inputs["generate"]) / "generations.parquet" for node in own]
-        read |= {file: read_answers(file) for file in files if file not in read}
+        with lookup.store.at_once():
+            files = [lookup.folder(node.inputs["generate"]) / "generations.parquet" for node in own]
+            for node, file in zip(own, files, strict=True):
+                if file not in read:
+                    read[file] = read_answers(file, lookup.address(node.inputs["generate"]))
         answers = [(node, read[file]) for node, file in zip(own, files, strict=True)]
         judge = make_judge(text)
         book = VerdictBook(
             lookup, judge,
-            [entry for entry in answers if not lookup.have(entry[0])],
-            [entry for entry in answers if lookup.have(entry[0])], told=session.observer.judged,
+            [entry for entry in answers if entry[0].key not in have],
+            [entry for entry in answers if entry[0].key in have], told=session.observer.judged,
         )  # fmt: skip
         book.publish()
         if judge.needs:
@@ -95,7 +101,9 @@ def _on_the_cluster(
     needed = {role: str(given.key) for role, given in node.inputs.items() if role != "generate"}
     settings = {name: node.task[name] for name in judge.settings}
     same = digest_value({"version": VERSIONS["judge"], **judge.identity, **settings, "inputs": needed})
-    folder = lookup.store.checkpoints(f"judge-{same}")
+    place = lookup.store.checkpoints(f"judge-{same}")
+    target = lookup.store.address(place)
+    folder = here(target)
     chunks = cut([one for _, one in answers], book.wanted)
     if (folder / FACTS).exists():
         book.facts = json.loads((folder / FACTS).read_text())
@@ -108,12 +116,12 @@ def _on_the_cluster(
             book.add(dict(zip(chunk.ids, done, strict=True)))
     subject, total = f"judge {text}", sum(len(chunk.ids) for chunk in missing)
     seen = 0
-    for chunk, found in _judged(session, lookup, text, judge, node, missing, folder, book, study) if missing else ():
+    for chunk, found in _judged(session, lookup, text, judge, node, missing, target, book, study) if missing else ():
         book.add(dict(zip(chunk.ids, found, strict=True)))
         seen += len(chunk.ids)
         session.progress.tick(subject, seen, total, "answers")
     if not book.waiting or not book.readable:  # an unreadable judge is to be asked again, once it is mended
-        shutil.rmtree(folder, ignore_errors=True)
+        lookup.store.remove(place)
 
 
 def _judged(
@@ -123,29 +131,30 @@ def _judged(
     judge: Judge,
     node: Node,
     chunks: Sequence[Chunk],
-    folder: Path,
+    target: Address,
     book: VerdictBook,
     study: Study,
 ) -> Iterator[tuple[Chunk, list[Verdict]]]:
     """Every chunk with its verdicts, as they come."""
-    folders = {role: lookup.folder(given) for role, given in node.inputs.items() if role != "generate"}
+    inputs = {role: lookup.address(given) for role, given in node.inputs.items() if role != "generate"}
     if isinstance(judge, Generative):
         yield from on_engines(
-            session, f"judge {text}", JudgeEngine, _engine(session, folders["model"], node, study), [judge], chunks,
-            retries=study.train.retries, ask=lambda actor, chunk: actor.judge_chunk.remote(chunk, folder),
+            session, f"judge {text}", JudgeEngine, _engine(session, inputs["model"], node, study), [judge], chunks,
+            retries=study.train.retries, ask=lambda actor, chunk: actor.judge_chunk.remote(chunk, target),
             name=lambda chunk: f"chunk {chunk.number}",
         )  # fmt: skip
         return
-    worker = Prepared(session, text, judge, folders, study.train.retries)
+    worker = Prepared(session, text, judge, inputs, study.train.retries)
     try:
         book.facts = worker.start()
-        write_text(folder / FACTS, json.dumps(book.facts))
-        yield from worker.judged(chunks, folder)
+        write_text(at(target) / FACTS, json.dumps(book.facts))
+        send(target, FACTS)
+        yield from worker.judged(chunks, target)
     finally:
         worker.stop()
 
 
-def _engine(session: Session, model: Path, node: Node, study: Study) -> EngineSettings:
+def _engine(session: Session, model: Address, node: Node, study: Study) -> EngineSettings:
     return EngineSettings(
         model=str(model), gpu=session.gpus > 0, threads=session.threads, dtype=node.task["dtype"],
         max_model_tokens=node.task["max_model_tokens"], study=study.name, title=node.inputs["model"].title,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from lib.errors import RetriableError
@@ -13,6 +12,7 @@ from lib.runtime.guards import GuardEngine
 from lib.runtime.judge_chunks import Chunk, judge_chunk
 from lib.runtime.session import Session, remote_errors
 from lib.runtime.vllm_engine import EngineSettings
+from lib.store.place import Address, resolved
 
 
 class JudgeEngine(GuardEngine):
@@ -23,9 +23,9 @@ class JudgeEngine(GuardEngine):
         judge.speak = self.said
         super().__init__(settings, judge.form)
 
-    def judge_chunk(self, chunk: Chunk, folder: Path) -> list[Verdict]:
-        """The verdicts on a chunk, written below `folder`."""
-        return judge_chunk(self.judge, chunk, folder)
+    def judge_chunk(self, chunk: Chunk, target: Address) -> list[Verdict]:
+        """The verdicts on a chunk, written into a folder."""
+        return judge_chunk(self.judge, chunk, target)
 
 
 class PreparedJudge:
@@ -34,13 +34,13 @@ class PreparedJudge:
     def __init__(self, judge: Judge) -> None:
         self.judge = judge
 
-    def prepare(self, folders: Mapping[str, Path], gpu: bool) -> dict[str, Any]:
+    def prepare(self, inputs: Mapping[str, Address], gpu: bool) -> dict[str, Any]:
         """Load or learn; what is said beside every number."""
-        return self.judge.prepare(folders, gpu=gpu)
+        return self.judge.prepare(resolved(inputs), gpu=gpu)
 
-    def judge_chunk(self, chunk: Chunk, folder: Path) -> list[Verdict]:
-        """The verdicts on a chunk, written below `folder`."""
-        return judge_chunk(self.judge, chunk, folder)
+    def judge_chunk(self, chunk: Chunk, target: Address) -> list[Verdict]:
+        """The verdicts on a chunk, written into a folder."""
+        return judge_chunk(self.judge, chunk, target)
 
 
 class Prepared:
@@ -51,8 +51,8 @@ class Prepared:
         retries: processes that may be lost before the error is raised.
     """
 
-    def __init__(self, session: Session, name: str, judge: Judge, folders: Mapping[str, Path], retries: int) -> None:
-        self.session, self.name, self.judge, self.folders, self.left = session, name, judge, folders, retries
+    def __init__(self, session: Session, name: str, judge: Judge, inputs: Mapping[str, Address], retries: int) -> None:
+        self.session, self.name, self.judge, self.inputs, self.left = session, name, judge, inputs, retries
         self.actor: Any = None
 
     def start(self) -> dict[str, Any]:
@@ -71,12 +71,12 @@ class Prepared:
         self.actor = made.options(name=self.session.named(f"judge {self.name}")).remote(self.judge)
         try:
             with remote_errors():
-                facts: dict[str, Any] = ray.get(self.actor.prepare.remote(dict(self.folders), gpu), timeout=deadline_s)
+                facts: dict[str, Any] = ray.get(self.actor.prepare.remote(dict(self.inputs), gpu), timeout=deadline_s)
         except ray.exceptions.GetTimeoutError:
             raise RetriableError(f"judge {self.name} was not ready in {deadline_s} s") from None
         return facts
 
-    def judged(self, chunks: Sequence[Chunk], folder: Path) -> Iterator[tuple[Chunk, list[Verdict]]]:
+    def judged(self, chunks: Sequence[Chunk], target: Address) -> Iterator[tuple[Chunk, list[Verdict]]]:
         """Every chunk with its verdicts, as they come.
 
         Raises:
@@ -88,7 +88,7 @@ class Prepared:
             while True:
                 try:
                     with remote_errors():
-                        found: list[Verdict] = ray.get(self.actor.judge_chunk.remote(chunk, folder))
+                        found: list[Verdict] = ray.get(self.actor.judge_chunk.remote(chunk, target))
                     break
                 except RetriableError as error:
                     self.left -= 1

@@ -58,7 +58,7 @@ def judge_file(study: Study, path: Path, progress: Progress, out: Path | None = 
     if PLAIN in answers["kind"].to_pylist():
         progress.say(f"{path.name}: prompts without a kind count as plain; give `kind` for the rates of harmful ones")
     judged = {text: plan.judges.node(text, path.name, node) for text in study.evaluate.judges}
-    with Session(study.cluster, progress) as session:
+    with Session(study.cluster, progress, store=lookup.store) as session:
         needed = {given.key: given for one in judged.values() for given in one.inputs.values() if given is not node}
         for stage in STAGES:
             missing = [given for given in needed.values() if given.stage == stage and not lookup.have(given)]

@@ -22,7 +22,7 @@ from lib.behavior.labeler import Learner
 from lib.behavior.names import Names
 from lib.behavior.nearest import nearest
 from lib.corpus.example import table_examples
-from lib.corpus.partitions import Part, parts_in, read_part
+from lib.corpus.partitions import Part, parts_among, parts_in, read_part
 from lib.corpus.text import fold_id
 from lib.embedding.texts import vectors_role
 from lib.files import write_table
@@ -31,30 +31,33 @@ from lib.plan import Lookup, Node
 from lib.runtime.guards import verdicts_of
 from lib.runtime.learn import LABELLED, Folders, Learned, Settings, learn, renamed, vectors_of
 from lib.runtime.session import Session
+from lib.store import at, deliver, here
+from lib.store.place import Address, resolved
 
 RANGE_ROWS = 16_384
 
 
 def label_corpus(session: Session, lookup: Lookup, node: Node) -> str:
     """Labels of every partition (schema `LABELS`), under the names and in the order of the corpus' partitions."""
-    identity, folders = dict(node.identity or {}), {role: lookup.folder(n) for role, n in node.inputs.items()}
+    identity, folders = dict(node.identity or {}), {role: lookup.address(n) for role, n in node.inputs.items()}
     settings = {**identity, **node.task}
     pools = {pool: (lookup.facts(node.inputs[pool]) or {})["rows"] for pool in LABELLED if pool in node.inputs}
     with lookup.store.attempt(node.stage, str(node.key), identity, resumable=True) as attempt:
         facts: dict[str, Any] = {}
         if settings["names"] is not None:
-            facts["dropped"] = dropped_names(folders, settings["categories"], settings["names"])
+            facts["dropped"] = dropped_names(resolved(folders), settings["categories"], settings["names"])
         known = pools.get("references", 0) if settings["categories"] == "nearest" else 0
         if any(isinstance(one, Learner) for panel in settings["panels"].values() for one in panel.labelers.values()):
             known = sum(pools.values())
         [(learned, found)] = session.run_tasks(learn, [(folders, settings)], threads=session.threads, rows=known)
-        parts = parts_in(folders["corpus"])
+        parts = parts_among(lookup.names(node.inputs["corpus"]))
         missing = [part for part in parts if not (attempt.folder / part.name).exists()]
-        todo = [(part, folders, settings, str(attempt.folder)) for part in missing]
+        todo = [(part, folders, settings, attempt.address) for part in missing]
         made = session.run_tasks(label_part, todo, shared=[learned], rows=pools["corpus"])
         for done, _ in enumerate(made, start=1):
             if len(todo) > 1:
                 session.progress.tick("label", done, len(todo), "partitions")
+        here(attempt.address)
         attempt.files = {part.name for part in parts}
         tables = (pq.read_table(attempt.folder / part.name) for part in parts)
         attempt.facts = facts | found | counts(tables, settings["panels"])
@@ -79,13 +82,17 @@ def dropped_names(folders: Folders, source: str, names: Names) -> dict[str, dict
     return found
 
 
-def label_part(part: Part, folders: Mapping[str, Path], settings: Settings, target: str, learned: Learned) -> None:
+def label_part(
+    part: Part, addresses: Mapping[str, Address], settings: Settings, target: Address, learned: Learned
+) -> None:
     """Write the labels of one partition, made range by range: as Python values rows take many times their size."""
+    folders = resolved(addresses)
     ranges = -(-pq.read_metadata(folders["corpus"] / part.name).num_rows // RANGE_ROWS)
     inner = (Part(part.count * ranges, part.index * ranges + number) for number in range(ranges))
     found = (_label_range(one, folders, settings, learned) for one in inner)
     labels = pa.concat_tables([table for table in found if table is not None])
-    write_table(Path(target) / part.name, labels.combine_chunks(), keep=True)
+    write_table(at(target) / part.name, labels.combine_chunks(), keep=True)
+    deliver(target, part.name)
 
 
 def _label_range(part: Part, folders: Mapping[str, Path], settings: Settings, learned: Learned) -> pa.Table | None:

@@ -22,6 +22,7 @@ from lib.corpus.example import Example, table_examples
 from lib.corpus.partitions import Part, all_parts, parts_in, read_part
 from lib.embedding.stored import read_vectors, rows_of
 from lib.embedding.texts import Kind, vector_id, vectors_role
+from lib.store.place import Address, resolved
 
 Folders = Mapping[str, Path]
 Settings = Mapping[str, Any]
@@ -39,16 +40,17 @@ class Learned:
     """For nearest categories."""
 
 
-def learn(folders: Folders, settings: Settings) -> tuple[Learned, dict[str, Any]]:
+def learn(addresses: Mapping[str, Address], settings: Settings) -> tuple[Learned, dict[str, Any]]:
     """Everything that has to be learned, and as facts how good it is: `nearest`, and `learned` by question and labeler.
 
     Args:
-        folders: artifacts `corpus`, `references` and their vectors (`vectors_role`).
+        addresses: artifacts `corpus`, `references` and their vectors (`vectors_role`).
         settings: of the label node: `categories`, `names`, `neighbours`, `text`, `panels`.
 
     Raises:
         UserError: too few labelled rows.
     """
+    folders = resolved(addresses)
     facts: dict[str, Any] = {"learned": {}}
     references = None
     if settings["categories"] == "nearest":

@@ -52,7 +52,7 @@ class TaskJob:
             )
         with engine.store.attempt("utility", self.key, self.identity, resumable=True) as attempt:
             model = EngineModel(
-                lambda ids, sampling: engine.outputs(ids, beside, sampling), engine.tokenizer, parts=attempt.folder,
+                lambda ids, sampling: engine.outputs(ids, beside, sampling), engine.tokenizer, parts=attempt.address,
                 window=settings.max_model_tokens, block=self.block, whole_prompts=settings.gpu or beside is None, chat=chat,
                 longest=model_shape(base).get("max_position_embeddings", settings.max_model_tokens),
             )  # fmt: skip

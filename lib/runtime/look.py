@@ -11,7 +11,6 @@ import shutil
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -50,12 +49,12 @@ class Value:
 class Answering:
     """The engine of one base model, started when it is first needed and restarted by Ray when it dies."""
 
-    def __init__(self, session: Session, study: Study, model: Path, title: str, dtype: str, rows: bool) -> None:
+    def __init__(self, session: Session, study: Study, model: str, title: str, dtype: str, rows: bool) -> None:
         ranks = [recipe_of(study.recipe, one.recipe, one.name).lora.r for one in study.models]
         ranks += study.sweep.axes.get("recipe.lora.r", [])
         ranks += [int(one.to) for path, one in study.sweep.ranges.items() if path == "recipe.lora.r"]
         self.session, self.study = session, study
-        self.settings = engine_settings(session, study, str(model), dtype, title=title, rows=rows, rank=max(ranks))
+        self.settings = engine_settings(session, study, model, dtype, title=title, rows=rows, rank=max(ranks))
         self.actor: Any = None
 
     def ask(self, jobs: Sequence[Any]) -> None:
@@ -71,7 +70,7 @@ class Answering:
             self.actor = ray.remote(
                 num_cpus=1, num_gpus=self.settings.gpus, runtime_env={"env_vars": self.settings.environment},
                 max_restarts=retries, max_task_retries=retries,
-            )(CellEngine).remote(self.settings, str(Store(self.study.storage).root))  # fmt: skip
+            )(CellEngine).remote(self.settings, self.study.storage)  # fmt: skip
             self.session.progress.say(f"search: starting a vLLM engine ({self.settings.dtype})")
             with remote_errors():
                 ray.get(self.actor.ready.remote(), timeout=self.session.cluster.start_deadline_s)

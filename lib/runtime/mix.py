@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,7 +23,8 @@ from lib.models.prompt import load_tokenizer, tokenise_pairs
 from lib.models.special import stop_id
 from lib.plan import Lookup, Node
 from lib.runtime.session import SMALL_ROWS, Session, remote_errors
-from lib.store import Attempt
+from lib.store import Attempt, at, deliver, here
+from lib.store.place import NO_WEIGHTS
 from lib.training.benign import benign_rows
 from lib.training.mix import TOKENS, tokens_digest
 
@@ -42,20 +42,21 @@ def mix(session: Session, lookup: Lookup, nodes: list[Node]) -> str:
                 {
                     "node": index,
                     "role": identity["role"],
-                    "rows": str(lookup.folder(node.inputs["rows"])),
-                    "model": str(lookup.folder(node.inputs["model"])),
-                    "folder": str(attempt.folder),
+                    "rows": lookup.address(node.inputs["rows"]),
+                    "model": lookup.address(node.inputs["model"]),
+                    "folder": attempt.address,
                     "template": identity["template"],
                     "family": identity.get("family", "auto"),
                     "max_tokens": identity["max_tokens"],
                     "limit": identity.get("limit") or 0,
                     "holdout": identity.get("holdout") or 0,
-                    "leaked": str(lookup.folder(node.inputs["leakage"])) if "leakage" in node.inputs else "",
+                    "leaked": lookup.address(node.inputs["leakage"]) if "leakage" in node.inputs else "",
                 }
             )
         rows = sum((lookup.facts(node.inputs["rows"]) or {}).get("rows", 0) for node in nodes)
         counts = {row["node"]: row for row in (_here(items) if rows <= SMALL_ROWS else _on_ray_data(session, items))}
         for index, attempt in enumerate(attempts):
+            here(attempt.address)
             row = counts.get(index, dict.fromkeys(("train", "holdout", "cut", "mute", "leaked", "tokens"), 0))
             for part in ("train", "holdout"):
                 if not (attempt.folder / f"{part}.parquet").exists():  # an empty selection
@@ -70,7 +71,9 @@ def mix(session: Session, lookup: Lookup, nodes: list[Node]) -> str:
                 "content": tokens_digest(pq.read_table(attempt.folder / "train.parquet")),
                 "holdout_content": tokens_digest(pq.read_table(attempt.folder / "holdout.parquet")),
             }
-            attempt.about = {"family": find_family(Path(items[index]["model"]), items[index]["family"]).name}
+            attempt.about = {
+                "family": find_family(here(items[index]["model"], *NO_WEIGHTS), items[index]["family"]).name
+            }
     return ", ".join(f"{node.title}: {a.facts['rows']} rows" for node, a in zip(nodes, attempts, strict=True))
 
 
@@ -115,13 +118,13 @@ def _rows_of(item: dict[str, Any]) -> Iterator[pa.Table]:
     leaked = 0
     if item["role"] == "benign":
         found = benign_rows(
-            Path(item["rows"]), ["id", "instruction", "response"],
-            leaked=Path(item["leaked"]) if item["leaked"] else None,
+            here(item["rows"]), ["id", "instruction", "response"],
+            leaked=here(item["leaked"]) if item["leaked"] else None,
             limit=item["limit"] or None, holdout=item["holdout"],
         )  # fmt: skip
         leaked, parts = found.leaked, [("train", found.train), ("holdout", found.holdout)]
     else:
-        parts = [("train", pq.read_table(Path(item["rows"]) / "selection.parquet"))]
+        parts = [("train", pq.read_table(here(item["rows"]) / "selection.parquet"))]
     for part, rows in parts:
         n = rows.num_rows
         constant = {"node": item["node"], "part": part, "leaked": leaked, "model": item["model"]}
@@ -132,10 +135,11 @@ def _rows_of(item: dict[str, Any]) -> Iterator[pa.Table]:
 
 
 @lru_cache(maxsize=4)
-def _tokenizer(folder: str, family: str) -> tuple[Any, Family, int]:
+def _tokenizer(model: str, family: str) -> tuple[Any, Family, int]:
     """A model's tokenizer, its family, and the id that ends an answer."""
-    tokenizer, found = load_tokenizer(folder), find_family(Path(folder), family)
-    return tokenizer, found, stop_id(tokenizer, Path(folder), found)
+    folder = here(model, *NO_WEIGHTS)
+    tokenizer, found = load_tokenizer(str(folder)), find_family(folder, family)
+    return tokenizer, found, stop_id(tokenizer, folder, found)
 
 
 def _tokenise(batch: pa.Table) -> pa.Table:
@@ -152,12 +156,13 @@ def _tokenise(batch: pa.Table) -> pa.Table:
 
 
 def _write_tokens(group: pa.Table) -> pa.Table:
-    folder = Path(group["folder"][0].as_py())
-    counts = {}
+    address = group["folder"][0].as_py()
+    folder, counts = at(address), {}
     for part in ("train", "holdout"):
         rows = group.filter(pc.equal(group["part"], part)).sort_by("order").select(TOKENS.names).cast(TOKENS)
         write_table(folder / f"{part}.parquet", rows.combine_chunks())
         counts[part] = rows.num_rows
+    deliver(address, *(f"{part}.parquet" for part in counts))
     lengths = [(len(i), p) for i, p in zip(group["ids"].to_pylist(), group["prompt_tokens"].to_pylist(), strict=True)]
     mute = sum(prompt >= length for length, prompt in lengths)
     if mute == len(lengths):

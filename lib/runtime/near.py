@@ -8,14 +8,13 @@ found.
 from __future__ import annotations
 
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from lib.corpus.partitions import Part, all_parts, parts_in
+from lib.corpus.partitions import Part, all_parts, parts_among
 from lib.embedding.kmeans import draw
 from lib.embedding.near import EXACT_ROWS, block_count, drop_near, pairs_of
 from lib.embedding.near_block import MOST, PAIRS, NearBlock
@@ -26,6 +25,8 @@ from lib.files import array_bytes, write_bytes, write_table
 from lib.plan import Lookup, Node
 from lib.runtime.cluster import BLOCK_PARTS, holding
 from lib.runtime.session import Session
+from lib.store import at, deliver, here
+from lib.store.place import Address
 
 SEED = 0
 
@@ -37,14 +38,14 @@ def find_duplicates(session: Session, lookup: Lookup, node: Node) -> str:
         UserError: vectors that have no cosine.
     """
     identity, vectors = dict(node.identity or {}), node.inputs["embed"]
-    facts, folder, above = lookup.facts(vectors) or {}, lookup.folder(vectors), identity["above"]
+    facts, embedded, above = lookup.facts(vectors) or {}, lookup.address(vectors), identity["above"]
     texts = facts["texts"]
     parts = all_parts(block_count(texts, facts["dimensions"]))
     with lookup.store.attempt(node.stage, str(node.key), identity, resumable=True) as attempt:
         place, lists = attempt.folder, None
 
         def do(title: str, function: Any, todo: list[Part], more: Any = None) -> None:
-            calls = [(folder, place, part, more) for part in todo]
+            calls = [(embedded, attempt.address, part, more) for part in todo]
             threads = 1 if len(calls) > 1 else session.threads  # side by side, threads would wait for each other
             done = session.run_tasks(function, calls, shared=[lists], threads=threads, rows=texts)
             for number, _ in enumerate(done, start=1):
@@ -53,11 +54,12 @@ def find_duplicates(session: Session, lookup: Lookup, node: Node) -> str:
 
         missing = [part for part in parts if not (place / part.name).exists()]
         if missing and texts > EXACT_ROWS:
-            lists = _lists(session, folder, texts, above)
-            do("lists", write_probes, [part for part in parts if not _probes(place, part).exists()])
+            lists = _lists(session, embedded, parts_among(lookup.names(vectors)), texts, above)
+            do("lists", write_probes, [part for part in parts if not (place / _probes(part)).exists()])
         do("pairs", write_pairs, missing[::-1], above)  # the last block is held against most others
         attempt.files = {part.name for part in parts}
-        [counted] = session.run_tasks(count_pairs, [(place, parts)], rows=texts)
+        [counted] = session.run_tasks(count_pairs, [(attempt.address, parts)], rows=texts)
+        here(attempt.address)
         search = {"lists": len(lists.centroids), "probes": lists.probes, "recall": lists.recall} if lists else {}
         attempt.facts = {"texts": texts, **counted}
         attempt.about = {"blocks": len(parts), **search}
@@ -65,44 +67,50 @@ def find_duplicates(session: Session, lookup: Lookup, node: Node) -> str:
     return f"{counted['repeats']} of {texts} instructions nearly repeat another one{crowded}"
 
 
-def _lists(session: Session, folder: Path, texts: int, above: float) -> Lists:
+def _lists(session: Session, address: Address, embedded: list[Part], texts: int, above: float) -> Lists:
     """Lists fitted on a sample, in a task of their own: the driver holds the sample and nothing more."""
-    embedded = parts_in(folder)
     blocks = [embedded[start : start + BLOCK_PARTS] for start in range(0, len(embedded), BLOCK_PARTS)]
     settings = {"texts": texts, "metric": "cosine", "workers": 1, "fit_rows": None}
     count = list_count(texts)
-    with holding(session, folder, blocks, settings) as ask:
+    with holding(session, address, blocks, settings) as ask:
         sample = draw(ask, training_rows(count), SEED)
     [lists] = session.run_tasks(fit_lists, [(sample, count, above, SEED)], threads=session.threads)
     found: Lists = lists
     return found
 
 
-def _probes(place: Path, part: Part) -> Path:
-    return place / f"{part.name}.lists.npy"
+PROBES = ".lists.npy"
 
 
-def write_probes(folder: Path, place: Path, part: Part, _: Any, lists: Lists) -> None:
+def _probes(part: Part) -> str:
+    return f"{part.name}{PROBES}"
+
+
+def write_probes(embedded: Address, target: Address, part: Part, _: Any, lists: Lists) -> None:
     """The lists of every row of a block."""
-    _, vectors = read_vectors(folder, part)
+    _, vectors = read_vectors(here(embedded), part)
     found = lists.of(unit(vectors)) if len(vectors) else np.empty((0, lists.probes), np.int32)
-    write_bytes(_probes(place, part), array_bytes(found))
+    write_bytes(at(target) / _probes(part), array_bytes(found))
+    deliver(target, _probes(part))
 
 
-def write_pairs(folder: Path, place: Path, part: Part, above: float, lists: Lists | None) -> None:
+def write_pairs(embedded: Address, target: Address, part: Part, above: float, lists: Lists | None) -> None:
     """The pairs of one block with itself and those before it."""
+    folder, place = here(embedded), here(target, f"*{PROBES}") if lists else at(target)
 
     def block(one: Part) -> NearBlock:
-        return NearBlock(*read_vectors(folder, one), lists, np.load(_probes(place, one)) if lists else None)
+        return NearBlock(*read_vectors(folder, one), lists, np.load(place / _probes(one)) if lists else None)
 
     later = block(part)
     earlier = map(block, all_parts(part.count)[: part.index])
     pairs = pairs_of(later, chain(earlier, [later]), above) if len(later) else PAIRS.empty_table()
     write_table(place / part.name, pairs)
+    deliver(target, part.name)
 
 
-def count_pairs(place: Path, parts: list[Part]) -> dict[str, int]:
+def count_pairs(found: Address, parts: list[Part]) -> dict[str, int]:
     """How many pairs there are, how many texts go if none is to be left, how many have more pairs than are listed."""
+    place = here(found)
     tables = (pq.read_table(place / part.name) for part in parts)
     pairs, crowded = 0, 0
     for part in parts:

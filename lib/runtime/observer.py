@@ -19,13 +19,16 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from lib.errors import StorageError
 from lib.judging.judge import Judge, make_judge
 from lib.plan import Cell, Lookup, Node, Plan
 from lib.runtime.metrics import STATES, Meter, is_up
 from lib.runtime.outputs import study_folder
 from lib.statistics.metrics import overall_asr
 from lib.status.journal import Journal, clean
-from lib.status.record import Expected, Record, expected, make_record, write_record
+from lib.status.record import RECORD_FILE, Expected, Record, expected, make_record, write_record
+from lib.status.sender import LogSender
+from lib.store.place import shared_of
 from lib.study.schema import Study
 
 STEP_S = 5.0
@@ -39,6 +42,7 @@ class Observer:
         self.study = study.name if study else ""
         self.meter = Meter(self.study)
         self.folder: Path | None = study_folder(study) if study else None
+        self.shared = shared_of(study.storage) if study else None
         self.journal = Journal(self.folder, study=self.study, run=uuid.uuid4().hex[:8]) if self.folder else None
         self.states: dict[str, str] = {}
         """Label of a cell -> one of `STATES`."""
@@ -58,16 +62,19 @@ class Observer:
     def run(self, until: str) -> Iterator[None]:
         """A run from its start to its end."""
         started, outcome, error = time.monotonic(), "done", None
-        self.tell("run_started", until=until)
-        try:
-            yield
-        except BaseException as raised:
-            outcome = "stopped" if isinstance(raised, KeyboardInterrupt) else "failed"
-            error = type(raised).__name__ if outcome == "failed" else None
-            raise
-        finally:
-            level = "error" if error else "info"
-            self.tell("run_ended", level, outcome=outcome, error=error, seconds=round(time.monotonic() - started, 1))
+        with LogSender(self.shared, f"studies/{self.study}") if self.shared else contextlib.nullcontext():
+            self.tell("run_started", until=until)
+            try:
+                yield
+            except BaseException as raised:
+                outcome = "stopped" if isinstance(raised, KeyboardInterrupt) else "failed"
+                error = type(raised).__name__ if outcome == "failed" else None
+                raise
+            finally:
+                level = "error" if error else "info"
+                self.tell(
+                    "run_ended", level, outcome=outcome, error=error, seconds=round(time.monotonic() - started, 1)
+                )
 
     @contextlib.contextmanager
     def stage(self, stage: str, nodes: int, missing: int) -> Iterator[None]:
@@ -108,7 +115,9 @@ class Observer:
         for cell in plan.cells:
             for (prompts, judge), node in cell.judge.items():
                 if (cell.label, prompts, judge) not in self._asr and lookup.have(node):
-                    with contextlib.suppress(OSError, ValueError):  # not to be read: who needs it will say so
+                    with contextlib.suppress(
+                        OSError, ValueError, StorageError
+                    ):  # not to be read: who needs it will say so
                         answers = lookup.folder(cell.generate[prompts]) / "generations.parquet"
                         verdicts = pq.read_table(lookup.folder(node) / "verdicts.parquet")
                         self._found((cell.label, prompts, judge), _asr(answers, verdicts, make_judge(judge)))
@@ -231,6 +240,8 @@ class Observer:
             record = make_record(plan, self._expected[1])
             if record != self._record:
                 write_record(self.folder, record)
+                if self.shared:
+                    self.shared.send(f"studies/{self.study}", [RECORD_FILE])
                 self._record = record
         except Exception as error:  # nobody's result rests on it
             logging.getLogger(__name__).debug("progress is not recorded: %r", error)

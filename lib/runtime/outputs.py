@@ -24,6 +24,10 @@ from lib.export.mixes import json_line, texts_of, write_mixes
 from lib.files import storage_errors, write_lines, write_table, write_text
 from lib.names import file_name
 from lib.plan import Lookup, Node, Plan
+from lib.status.journal import LOG_FILE
+from lib.status.record import RECORD_FILE
+from lib.store import Store
+from lib.store.place import shared_of
 from lib.study.schema import Study
 from lib.training.benign import benign_rows
 
@@ -33,19 +37,30 @@ if TYPE_CHECKING:
 
 
 def study_folder(study: Study) -> Path:
-    """Where the human-facing outputs of a study go."""
-    return Path(study.storage) / "studies" / study.name
+    """Where the human-facing outputs of a study are written on this machine."""
+    return shared_of(study.storage).root / study_name(study)
+
+
+def study_name(study: Study) -> str:
+    """What their folder is called in the storage."""
+    return f"studies/{study.name}"
+
+
+def study_words(study: Study) -> str:
+    """Where people find them."""
+    return f"{shared_of(study.storage).words}/{study_name(study)}"
 
 
 def write_selections(plan: Plan, lookup: Lookup) -> None:
     """`selections/<strategy>-<budget>-<draw>.jsonl`: the picked rows with why each was picked."""
     folder = study_folder(plan.study) / "selections"
-    with storage_errors(Path(plan.study.storage)):
+    with storage_errors(lookup.store.root), lookup.store.at_once():
         for old in set(folder.glob("*.jsonl")) - {folder / f"{_file_name(node)}.jsonl" for node in plan.selections}:
             old.unlink(missing_ok=True)  # of what the study no longer asks for; its artifact stays in the store
         for node in plan.selections:
             rows = pq.read_table(lookup.folder(node) / "selection.parquet").to_pylist()
             write_lines(folder / f"{_file_name(node)}.jsonl", map(json_line, rows))
+    lookup.store.shared.send(f"{study_name(plan.study)}/selections")
 
 
 def _file_name(node: Node) -> str:
@@ -76,9 +91,11 @@ def write_exports(plan: Plan, lookup: Lookup) -> str:
         for node in plan.samples.values()
     }
     folder = study_folder(study) / "export"
-    with storage_errors(Path(study.storage)):
+    with storage_errors(lookup.store.root):
         write_mixes(folder, study.name, benign, selections, study.export)
-    return f"{len(selections)} mixes, {benign.num_rows} benign rows each, as {', '.join(study.export)} in {folder}"
+    lookup.store.shared.send(f"{study_name(study)}/export")
+    where = f"{study_words(study)}/export"
+    return f"{len(selections)} mixes, {benign.num_rows} benign rows each, as {', '.join(study.export)} in {where}"
 
 
 def report(plan: Plan, lookup: Lookup, arguments: Sequence[str], goal: Goals | None = None) -> str:
@@ -92,13 +109,13 @@ def report(plan: Plan, lookup: Lookup, arguments: Sequence[str], goal: Goals | N
     from lib.statistics.judges import DISAGREEMENTS, disagreements
 
     folder = study_folder(plan.study)
-    with storage_errors(Path(plan.study.storage)):
+    with storage_errors(lookup.store.root), lookup.store.at_once():
         found, tables = _finished(plan, lookup, shlex.join(["python", "-m", "jobs.sweep", *arguments]), goal)
         for name, table in tables.items():
             write_table(folder / f"{name}.parquet", table)
             write_text(folder / f"{name}.csv", csv_text(table))
         write_disagreements(folder, DISAGREEMENTS, disagreements(plan, lookup))
-        return _write(folder, found)
+        return _write(folder, found, lookup.store, study_name(plan.study))
 
 
 def merged_report(plans: Sequence[tuple[Plan, Lookup]], arguments: Sequence[str], out: Path | None) -> str:
@@ -115,14 +132,14 @@ def merged_report(plans: Sequence[tuple[Plan, Lookup]], arguments: Sequence[str]
     names = [plan.study.name for plan, _ in plans]
     if len(set(names)) < len(names):
         raise UserError(f"two of these studies have the same name ({', '.join(names)}): rename one")
-    first = plans[0][0].study
-    folder = out or study_folder(first).with_name("+".join(names))
-    with storage_errors(folder if out else Path(first.storage)):
+    store, name = plans[0][1].store, f"studies/{'+'.join(names)}"
+    folder = out or store.root / name
+    with storage_errors(folder if out else store.root):
         found = []
         for plan, lookup in plans:
             command = shlex.join(["python", "-m", "jobs.report", *arguments])
             found.append(_finished(plan, lookup, command if plan is plans[-1][0] else "")[0])
-        return _write(folder, merge(found))
+        return _write(folder, merge(found), None if out else store, name)
 
 
 def _finished(
@@ -151,7 +168,12 @@ def _finished(
     return Finished(results=results, summary=summary, means=tables["means"].to_pylist()), tables
 
 
-def _write(folder: Path, found: Finished) -> str:
+def _write(folder: Path, found: Finished, store: Store | None, name: str) -> str:
+    """Write a report; the text to print.
+
+    Args:
+        store: that the folder is of, under this name (None: it is nobody else's).
+    """
     from lib.reporting import text_table, write_report
     from lib.reporting.searched import search_text
     from lib.reporting.unfinished import unfinished_text
@@ -161,7 +183,16 @@ def _write(folder: Path, found: Finished) -> str:
     write_text(folder / "summary.json", json.dumps(summary, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
     path = write_report(folder, found.results, summary, found.means)
     beside = search_text(summary.get("search")) + unfinished_text(summary)
-    return f"{text_table(found.results, summary)}{beside}\n\nreport: {path.resolve()}"
+    where = str(path.resolve())
+    if store is not None:
+        store.shared.send(name, [one.name for one in folder.iterdir() if _is_outcome(one)])
+        where = store.shared.find_words(f"{name}/{path.name}")
+    return f"{text_table(found.results, summary)}{beside}\n\nreport: {where}"
+
+
+def _is_outcome(path: Path) -> bool:
+    """Is this what a report leaves? The log and the record of a run are sent by who writes them."""
+    return path.is_file() and not path.name.startswith((".", LOG_FILE, RECORD_FILE))
 
 
 def write_merged(plan: Plan, lookup: Lookup, cell: str, folder: Path) -> str:

@@ -76,7 +76,9 @@ def run(
     observer = session.observer if session else Observer(study)
     with (
         observer.run(until),
-        nullcontext(session) if session else Session(study.cluster, progress, observer) as open_session,
+        nullcontext(session)
+        if session
+        else Session(study.cluster, progress, observer, store=lookup.store) as open_session,
     ):
         if plan.first and STAGES.index(until) >= STAGES.index("mix"):
             _go_through(study, lookup, open_session, "train", failed, cell=cell, first=True)
@@ -84,8 +86,9 @@ def run(
                 raise_failures(failed, make_plan(study, lookup, online=True).labels)
         open_session.last_start = begun + seconds(budget) if budget else None  # not of models that all cells rest on
         _go_through(study, lookup, open_session, until, failed, cell=cell, chosen=chosen)
-        whole = make_plan(study, lookup, online=True)
-        observer.planned(whole, lookup, failed)
+        with lookup.store.at_once():
+            whole = make_plan(study, lookup, online=True)
+            observer.planned(whole, lookup, failed)
     store_plan(whole, lookup.store, ended=not whole.open_budgets and cell is None)
     come = unfinished(whole, failed)
     if finish:
@@ -155,27 +158,27 @@ def _go_through(
     """
     progress = session.progress
     for stage in STAGES[: STAGES.index(until) + 1]:
-        plan = make_plan(study, lookup, online=True)
-        store_plan(plan, lookup.store, ended=False)
-        session.observer.planned(plan, lookup, failed)
-        plan = plan.without(failed)
-        plan = plan if chosen is None else plan.only(chosen)
-        nodes = plan.nodes(stage)
-        if stage == "model":
-            nodes = [node for node in nodes if _is_needed(node, plan, until)]
-        if first:
-            nodes = [node for node in nodes if all(lookup.have(given) for given in node.inputs.values())]
-        if stage == "train":
-            nodes = _to_train(nodes, plan, cell, first)
-        missing = [node for node in nodes if not lookup.have(node)]
+        with lookup.store.at_once():
+            plan = make_plan(study, lookup, online=True)
+            store_plan(plan, lookup.store, ended=False)
+            session.observer.planned(plan, lookup, failed)
+            plan = plan.without(failed)
+            plan = plan if chosen is None else plan.only(chosen)
+            nodes = plan.nodes(stage)
+            if stage == "model":
+                nodes = [node for node in nodes if _is_needed(node, plan, until)]
+            if first:
+                nodes = [node for node in nodes if all(lookup.have(given) for given in node.inputs.values())]
+            if stage == "train":
+                nodes = _to_train(nodes, plan, cell, first)
+            missing = [node for node in nodes if not lookup.have(node)]
+            beside = [node for node in plan.nodes("utility") if stage == "generate" and not lookup.have(node)]
         if not nodes:
             continue
         if missing:
             progress.say(f"{stage}: {len(missing)} of {len(nodes)} to run")
             if stage == "generate" and STAGES.index(until) >= STAGES.index("utility"):
-                missing += [
-                    node for node in plan.nodes("utility") if not lookup.have(node)
-                ]  # one engine start for both
+                missing += beside  # one engine start for both
             with session.observer.stage(stage, len(nodes), len(missing)), remote_errors():
                 failed |= run_stage(stage, missing, plan, session, lookup)
             if study.sweep.on_cell_error == "stop":
@@ -295,7 +298,7 @@ def _train(missing: list[Node], plan: Plan, session: Session, lookup: Lookup) ->
             session,
             lookup.store,
             [cell_job(lookup, node, labels[str(node.key)], plan.study) for node in nodes],
-            model=lookup.folder(nodes[0].inputs["model"]),
+            model=lookup.address(nodes[0].inputs["model"]),
             title=nodes[0].inputs["model"].title,
             workers=plan.study.train.workers,
             retries=plan.study.train.retries,

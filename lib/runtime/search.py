@@ -14,12 +14,10 @@ were tried. A driver that was killed finds them in the store (`lib/runtime/sugge
 
 from __future__ import annotations
 
-import shutil
 import threading
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from lib.errors import RetriableError, UserError
@@ -57,7 +55,7 @@ def search(study: Study, progress: Progress, finish: Finish) -> None:
     """
     begun, budget = time.monotonic(), study.sweep.time_budget
     lookup = Lookup(Store(study.storage))
-    with Session(study.cluster, progress) as session:
+    with Session(study.cluster, progress, store=lookup.store) as session:
         run(study, progress, until="mix", session=session)
         session.last_start = begun + seconds(budget) if budget else None
         found = Found(study, read_looks(study))
@@ -82,9 +80,9 @@ def _search_model(study: Study, model: str, session: Session, found: Found) -> b
         raise UserError("the prompt sets of this study cannot be read: a search needs them")
     looker = Looker(study, model, goal)
     asked = next(cell for cell in plan.cells if cell.model == model).generate[goal.prompts]
-    folder, served = lookup.folder(asked.inputs["model"]), dict(asked.identity or {})
+    base, served = lookup.address(asked.inputs["model"]), dict(asked.identity or {})
     state = Searching(study, looker, found, session)
-    engine = Answering(session, study, folder, model, served["dtype"], served["adapters"] == "rows")
+    engine = Answering(session, study, base, model, served["dtype"], served["adapters"] == "rows")
     beside = max(0, session.gpus - engine.settings.gpus)
     groups = groups_for(rules.trials, beside, study.train.workers, study.sweep.max_concurrent)
     points = [replace(one, model=model) for one in sampled(study.sweep)]
@@ -103,7 +101,7 @@ def _search_model(study: Study, model: str, session: Session, found: Found) -> b
     session.progress.say(f"search {rules.method} {model}: {told} {suggestions.trials} trials; looks at {goal.words}")
     if have:
         return state.over()
-    _run(study, state, engine, suggestions, groups, folder)
+    _run(study, state, engine, suggestions, groups, base)
     return not suggestions.done
 
 
@@ -125,7 +123,7 @@ def _complete(state: Searching, points: Sequence[Point]) -> bool:
     return True
 
 
-def _run(study: Study, state: Searching, engine: Answering, suggestions: Suggestions, groups: int, model: Path) -> None:
+def _run(study: Study, state: Searching, engine: Answering, suggestions: Suggestions, groups: int, model: str) -> None:
     """Train, answer, judge and ask again, until the searcher has no more to ask."""
     import ray
     from ray import tune
@@ -163,7 +161,7 @@ def _run(study: Study, state: Searching, engine: Answering, suggestions: Suggest
                 store.checkpoints(trial.key),
                 *(look_folder(store, trial.key, one.time).parent for one in trial.looks),
             ):
-                shutil.rmtree(folder, ignore_errors=True)
+                store.remove(folder)
     if judged.broken:
         raise judged.broken
 
@@ -229,9 +227,9 @@ class Judged(threading.Thread):
             return
         key, folder = look_key(trial.key, now), look_folder(store, trial.key, now)
         form = METHODS[trial.method].FOLDER
-        weights = CellJob(cell=Trained(key=key, folder=folder, form=form), jobs=())
+        weights = CellJob(cell=Trained(key=key, folder=store.address(folder), form=form), jobs=())
         value = self.looker.look(weights, key, self.engine)
-        shutil.rmtree(folder.parent, ignore_errors=True)
+        store.remove(folder.parent)
         self._say(trial, f" after step {event['step']}", value.value)
         self.state.tell_look(trial, Look(now, event["step"], value.value, value.over_refusal))
 

@@ -23,8 +23,10 @@ from typing import Any
 from lib.errors import RetriableError, StorageError, UserError
 from lib.progress import Progress
 from lib.runtime.causes import behind, cause_of, named_cause
+from lib.runtime.nodes import refuse_unseen
 from lib.runtime.observer import Observer
 from lib.runtime.reaper import start_reaper
+from lib.store import Store
 from lib.study.schema import Cluster
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -49,10 +51,16 @@ NUMBERS = itertools.count(1)
 
 
 class Session:
-    """A lazily started Ray. Use as a context manager."""
+    """A lazily started Ray. Use as a context manager.
 
-    def __init__(self, cluster: Cluster, progress: Progress, observer: Observer | None = None) -> None:
-        self.cluster, self.progress, self.observer = cluster, progress, observer or Observer()
+    Args:
+        store: whose storage all machines of the cluster must see.
+    """
+
+    def __init__(
+        self, cluster: Cluster, progress: Progress, observer: Observer | None = None, *, store: Store | None = None
+    ) -> None:
+        self.cluster, self.progress, self.observer, self.store = cluster, progress, observer or Observer(), store
         progress.heard = self.observer.ticked
         self.started = self._own = False
         self.last_start: float | None = None
@@ -84,7 +92,11 @@ class Session:
         return self.cluster.max_gpus
 
     def start(self) -> None:
-        """Connect to the cluster named by RAY_ADDRESS, or start a local one. Idempotent."""
+        """Connect to the cluster named by RAY_ADDRESS, or start a local one. Idempotent.
+
+        Raises:
+            UserError: there is no such cluster, or a machine of it does not see the storage.
+        """
         if self.started:
             return
         for name, value in QUIET.items():
@@ -126,6 +138,8 @@ class Session:
             _lock_token()
             if os.environ.get("RAY_AUTH_MODE", "").lower() != "token":
                 self.progress.say(NO_TOKEN)
+        if address and self.store:
+            refuse_unseen(self.store.shared)
         self.started = True
         self.observer.refresh()
 

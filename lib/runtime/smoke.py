@@ -7,7 +7,6 @@ looks into it, and the same command goes on from there.
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Sequence
 
@@ -51,11 +50,11 @@ def smoke(study: Study, progress: Progress, arguments: Sequence[str]) -> str:
 def _clear(study: Study, plan: Plan, lookup: Lookup) -> None:
     """Free what is of the smoke run alone."""
     store = lookup.store
-    shutil.rmtree(study_folder(plan.study), ignore_errors=True)
+    store.remove(study_folder(plan.study))
     forget_plan(plan.study.name, store)
     own, kept = keys_of_plan(plan), wanted_keys(store)
     for stage, keys in keys_of_plan(make_plan(study, lookup, online=True)).items():
         kept.setdefault(stage, set()).update(keys)
     for one in unwanted(store, [stage for stage in STAGES if stage in own], kept, 0):
         if one.key in own[one.stage]:
-            free(one)
+            free(store, one)

@@ -1,6 +1,6 @@
 """The stages that are one task for one artifact: model, near (leakage), cards, sample.
 
-Each is a plain function (store, node's key and identity, folders of its inputs) -> one line of outcome, sent to a worker
+Each is a plain function (store, node's key and identity, where its inputs are) -> one line of outcome, sent to a worker
 as it is, so that the driver imports nothing heavy and holds no data.
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,6 +24,7 @@ from lib.runtime.sample import make_selection
 from lib.runtime.session import Session
 from lib.runtime.told import listening, teller
 from lib.store import Store
+from lib.store.place import Address, resolved
 
 POOLS = ("corpus", "pool", "references")
 """Input roles whose rows a step goes over."""
@@ -40,16 +40,16 @@ class Step:
     key: str
     identity: Mapping[str, Any]
     task: Mapping[str, Any]
-    folders: Mapping[str, Path]
-    """Result folders of the inputs, by role."""
+    inputs: Mapping[str, Address]
+    """Where the results of the inputs are, by role."""
     told: Any = None
     """The actor that is told of bytes, where somebody listens (`lib/runtime/told`)."""
 
 
 def make_step(lookup: Lookup, node: Node) -> Step:
     """The step of a node whose inputs are there."""
-    folders = {role: lookup.folder(given) for role, given in node.inputs.items()}
-    return Step(node.title, lookup.store, node.stage, str(node.key), dict(node.identity or {}), node.task, folders)
+    inputs = {role: lookup.address(given) for role, given in node.inputs.items()}
+    return Step(node.title, lookup.store, node.stage, str(node.key), dict(node.identity or {}), node.task, inputs)
 
 
 def run_steps(session: Session, lookup: Lookup, nodes: list[Node]) -> Iterator[tuple[str, str]]:
@@ -75,8 +75,8 @@ def model_step(step: Step) -> str:
     source: Any = step.task.get("source")
     of_hub = source is not None and source.kind == "hub"
     with step.store.attempt(step.stage, step.key, dict(step.identity), resumable=of_hub) as attempt:
-        if "cell" in step.folders:
-            folders = step.folders
+        if "cell" in step.inputs:
+            folders = resolved(step.inputs)
             attempt.facts = from_cell(folders["cell"], folders["base"], step.task["merge_error"], attempt.folder)
         else:
             attempt.facts = materialise(source, attempt.folder, teller(step.told, step.title))
@@ -86,7 +86,7 @@ def model_step(step: Step) -> str:
 def leakage_step(step: Step) -> str:
     """Evaluation prompts among the training rows: `leaked.parquet`."""
     with step.store.attempt(step.stage, step.key, dict(step.identity)) as attempt:
-        found = leakage(step.folders, step.identity["above"])
+        found = leakage(resolved(step.inputs), step.identity["above"])
         write_table(attempt.folder / LEAKED_FILE, found)
         attempt.facts = {"texts": found.num_rows, "equal": int(pc.sum(found["equal"]).as_py() or 0)}
     return f"{found.num_rows} instructions are evaluation prompts"
@@ -94,8 +94,9 @@ def leakage_step(step: Step) -> str:
 
 def cards_step(step: Step) -> str:
     """What a person reads to know the clusters: `cards.json`, `map.parquet`."""
-    k = len(np.load(step.folders["cluster"] / "centroids.npy", mmap_mode="r"))
-    cards, points, shares = make_cards(dict(step.folders), step.identity["text"], k)
+    folders = resolved(step.inputs)
+    k = len(np.load(folders["cluster"] / "centroids.npy", mmap_mode="r"))
+    cards, points, shares = make_cards(folders, step.identity["text"], k)
     with step.store.attempt(step.stage, step.key, dict(step.identity)) as attempt:
         write_text(attempt.folder / "cards.json", json.dumps(cards, indent=1, ensure_ascii=False))
         write_table(attempt.folder / "map.parquet", points)
@@ -105,7 +106,7 @@ def cards_step(step: Step) -> str:
 
 def sample_step(step: Step) -> str:
     """One selection: `selection.parquet`."""
-    chosen, facts = make_selection(step.folders, step.identity, step.task)
+    chosen, facts = make_selection(resolved(step.inputs), step.identity, step.task)
     with step.store.attempt(step.stage, step.key, dict(step.identity)) as attempt:
         write_table(attempt.folder / "selection.parquet", chosen)
         attempt.facts = facts

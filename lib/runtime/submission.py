@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from lib.errors import UserError
+from lib.location import is_anywhere
 from lib.runtime.package import Package, inputs, make_package
 from lib.store import Store, digest_value
 from lib.study import load_study
@@ -54,10 +55,10 @@ def make_submission(path: Path, overrides: Sequence[str], *, job: str = "sweep",
     """
     study = load_study(path, overrides)
     storage = study.storage
-    if "://" not in storage and not Path(storage).is_absolute():
+    if not is_anywhere(storage):
         raise UserError(
             f"storage {storage!r} is relative and would vanish with the job's folder: give one that every node sees, "
-            "storage=/shared/runs"
+            "storage=/shared/runs or storage=s3://bucket/prefix"
         )
     tree = study.model_dump(mode="json", by_alias=True)
     package = make_package(path, overrides, study)
@@ -95,8 +96,8 @@ def known_keys(study: Study) -> list[str]:
         return []
     from lib.plan import Lookup, make_plan
 
-    with tempfile.TemporaryDirectory() as nothing:
-        plan = make_plan(study, Lookup(Store(Path(nothing))))
+    with tempfile.TemporaryDirectory() as nothing:  # the storage is the cluster's: it may not be seen from here
+        plan = make_plan(study.model_copy(update={"storage": nothing}), Lookup(Store(nothing)))
     return [f"{node.stage}:{node.key[:12]}" for node in plan.all_nodes() if node.key]
 
 

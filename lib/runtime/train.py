@@ -14,18 +14,19 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
+from lib.location import is_bucket
 from lib.names import file_name
 from lib.plan import Lookup, Node
 from lib.runtime.cell_queue import CellQueue
-from lib.runtime.outputs import study_folder
+from lib.runtime.outputs import study_name
 from lib.runtime.session import Session
 from lib.runtime.trackers import callbacks
 from lib.runtime.train_watch import Watcher
 from lib.runtime.train_worker import work
 from lib.store import Store
+from lib.store.bucket import Bucket
 from lib.study.schema import Study
 
 TRIAL_FAILURES = 10
@@ -40,7 +41,7 @@ class CellJob:
     label: str
     identity: dict[str, Any]
     benign: str
-    """Folder of the benign mix (training and held-out rows)."""
+    """Where the benign mix (training and held-out rows) is found."""
     selection: str
     recipe: dict[str, Any]
     seed: int
@@ -51,7 +52,7 @@ class CellJob:
     about: dict[str, Any]
     """What the model card tells of where the cell comes from."""
     watched: str
-    """Folder for TensorBoard's events of this cell."""
+    """Where TensorBoard's events of this cell go."""
     looks: dict[str, int] | None = None
     """Where a search looks at the cell on its way: `count` and `factor` of `lib.training.steps.Look`."""
 
@@ -73,14 +74,16 @@ def cell_job(lookup: Lookup, node: Node, label: str, study: Study) -> CellJob:
         key=str(node.key),
         label=label,
         identity=dict(node.identity or {}),
-        benign=str(lookup.folder(node.inputs["benign"])),
-        selection=str(lookup.folder(node.inputs["selection"])),
+        benign=lookup.address(node.inputs["benign"]),
+        selection=lookup.address(node.inputs["selection"]),
         recipe=dict(node.task["recipe"]),
         seed=node.task["seed"],
         with_benign=node.task["benign"],
         placement=dict(node.task["placement"]),
         about=about,
-        watched=str(study_folder(study) / "tensorboard" / f"{file_name(label, str(node.key))}-{str(node.key)[:8]}"),
+        watched=lookup.store.shared.address(
+            f"{study_name(study)}/tensorboard/{file_name(label, str(node.key))}-{str(node.key)[:8]}"
+        ),
     )
 
 
@@ -89,7 +92,7 @@ def train_cells(
     store: Store,
     jobs: Sequence[CellJob],
     *,
-    model: Path,
+    model: str,
     title: str,
     workers: int,
     retries: int,
@@ -98,7 +101,8 @@ def train_cells(
     """Train cells of one base model, dtype and worker shape; artifacts go to the store.
 
     Args:
-        title: what the dashboard calls the model.
+        model: where its folder is found.
+        title: what the dashboard calls it.
 
     Returns:
         key -> outcome: `{"metrics": ...}`, `{"error": ..., "user": bool}`, or `{"left": why}` where it was not begun.
@@ -133,9 +137,9 @@ def train_cells(
 
 @contextmanager
 def worker_groups(
-    session: Session, store: Store, queue: Any, count: int, labels: dict[str, str], *, model: Path, title: str, workers: int,
+    session: Session, store: Store, queue: Any, count: int, labels: dict[str, str], *, model: str, title: str, workers: int,
     retries: int, study: Study, total: int | None = None,
-) -> Iterator[Path]:  # fmt: skip
+) -> Iterator[str]:  # fmt: skip
     """Warm groups that take cells from a queue, and a folder for what Ray leaves; both are gone afterwards, and so is the queue.
 
     Args:
@@ -146,14 +150,15 @@ def worker_groups(
     import ray
 
     settings = {
-        "store": str(store.root), "model": str(model), "threads": session.threads, "workers": workers,
+        "store": store.storage, "model": model, "threads": session.threads, "workers": workers,
         "gpu": session.gpus > 0, "retries": retries, "study": study.name,
     }  # fmt: skip
     runner = ray.remote(max_retries=retries, **session.beside_driver())(_run_group)
-    with store.scratch() as scratch:
+    with store.scratch() as folder:
+        scratch = store.address(folder)
         running = [
             runner.options(name=session.named(f"train, worker group g{i} of {title}")).remote(
-                queue, {**settings, "group": f"g{i}", "title": title, "scratch": str(scratch)}
+                queue, {**settings, "group": f"g{i}", "title": title, "scratch": scratch}
             )
             for i in range(count)
         ]
@@ -168,13 +173,26 @@ def worker_groups(
             ray.kill(queue)
 
 
-def run_config(study: Study, scratch: Path) -> Any:
+def run_storage(scratch: str, name: str) -> dict[str, Any]:
+    """Where Ray keeps what it keeps of a run, as its configurations take it: in a bucket with the storage's own client.
+
+    Args:
+        scratch: the address of a folder.
+    """
+    storage, _, folder = scratch.partition("#")
+    if not is_bucket(storage):
+        return {"storage_path": f"{scratch}/{name}"}
+    bucket = Bucket(storage)
+    return {"storage_path": bucket.path(f"{folder}/{name}"), "storage_filesystem": bucket.filesystem()}
+
+
+def run_config(study: Study, scratch: str) -> Any:
     """Tune's, without anything of its own on the terminal and with nothing that is kept."""
     from ray import tune
 
     return tune.RunConfig(
         name=study.name,
-        storage_path=f"{scratch}/tune",
+        **run_storage(scratch, "tune"),
         verbose=0,
         callbacks=callbacks(study.track, study.name),
         failure_config=tune.FailureConfig(max_failures=TRIAL_FAILURES),
@@ -257,7 +275,7 @@ def _trainer(queue: Any, settings: dict[str, Any]) -> Any:
         run_config=RunConfig(
             # Train resumes silently from an equal name and folder: both are new for every group.
             name=f"{group}-{os.getpid()}-{time.time_ns()}",
-            storage_path=f"{settings['scratch']}/train",
+            **run_storage(settings["scratch"], "train"),
             failure_config=FailureConfig(max_failures=settings["retries"]),
             callbacks=[Blame(queue, settings["group"])],
             worker_runtime_env={"env_vars": environment},

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import asdict
 from types import TracebackType
 from typing import Any
 
+from lib.errors import StorageError
 from lib.runtime.metrics import METRICS, Meter
+from lib.store import at
+from lib.store.place import send
 from lib.training.steps import StepReport
 
 TELL_S = 1.0
@@ -24,9 +28,10 @@ class Watched:
     def __init__(self, job: dict[str, Any], config: dict[str, Any], model: Any) -> None:
         from tensorboardX import SummaryWriter
 
+        self.watched = job["watched"]
         self.key, self.label, self.queue = job["key"], job["label"], config["queue"]
         self.meter = Meter(config["study"])
-        self.events = SummaryWriter(job["watched"], flush_secs=10)
+        self.events = SummaryWriter(str(at(job["watched"])), flush_secs=10)
         self.speed = Speed(model, job["recipe"]["method"], config["workers"])
         self.untold: list[dict[str, Any]] = []
         self.told_at = 0.0
@@ -39,6 +44,8 @@ class Watched:
     ) -> None:
         self._tell()
         self.events.close()
+        with suppress(StorageError):  # a curve is no result
+            send(self.watched, *(path.name for path in at(self.watched).iterdir()))
 
     def step(self, report: StepReport) -> None:
         """Tell everybody of a step."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gc
 import json
-import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -20,7 +19,8 @@ from typing import Any
 from lib.errors import StorageError, UserError
 from lib.runtime.step_clock import StepClock
 from lib.runtime.train_metrics import Watched
-from lib.store import Store, digest_value
+from lib.store import Store, digest_value, here
+from lib.store.place import forget, send
 from lib.training.prepare import init_distributed
 
 HEARTBEAT_S = 60.0
@@ -40,7 +40,7 @@ def work(config: dict[str, Any]) -> None:
     if not config["gpu"]:
         torch.set_num_threads(config["threads"])
     init_distributed("nccl" if config["gpu"] else "gloo")
-    base = Base(config["model"], train.torch.get_device())
+    base = Base(str(here(config["model"])), train.torch.get_device())
     queue, store = config["queue"], Store(config["store"])
     if rank == 0:
         threading.Thread(target=_heartbeat, args=(queue,), daemon=True).start()
@@ -133,7 +133,7 @@ def finished(store: Store, key: str) -> dict[str, Any] | None:
     artifact = store.find("train", key)
     if artifact is None:
         return None
-    shutil.rmtree(store.checkpoints(key), ignore_errors=True)
+    store.remove(store.checkpoints(key))
     facts = artifact.facts
     return {"metrics": {"holdout_loss": facts["holdout_loss"], "steps": facts["steps"], "wall_s": 0.0}}
 
@@ -142,13 +142,14 @@ def train_one(job: dict[str, Any], base: Base, config: dict[str, Any], rank: int
     """Train one cell, publish its artifact, and remove its checkpoints. Its outcome on rank 0, nothing on the others."""
     import pyarrow.parquet as pq
 
+    from lib.training.adapter import FOLDER
     from lib.training.batches import rows_of
     from lib.training.checkpoint import Checkpoints
     from lib.training.loop import CellRows, keeps_checkpoints, spoils_base, train_cell
     from lib.training.steps import Hooks, Look, Settings, StoppedEarly
 
     started = time.monotonic()
-    benign, selection, store = Path(job["benign"]), Path(job["selection"]), Store(config["store"])
+    benign, selection, store = here(job["benign"]), here(job["selection"]), Store(config["store"])
     rows = CellRows(
         benign=rows_of(pq.read_table(benign / "train.parquet")) if job["with_benign"] else [],
         safety=rows_of(pq.read_table(selection / "train.parquet")),
@@ -158,7 +159,7 @@ def train_one(job: dict[str, Any], base: Base, config: dict[str, Any], rank: int
     settings = Settings(
         recipe=recipe, seed=job["seed"], base=Path(base.folder), world=world, rank=rank, **job["placement"]
     )
-    checkpoints = Checkpoints(store.checkpoints(job["key"]), job["key"], rank=rank, world=world)
+    checkpoints = Checkpoints(store.address(store.checkpoints(job["key"])), job["key"], rank=rank, world=world)
     model = base.model(recipe)
     arguments: dict[str, Any] = {"checkpoints": checkpoints if keeps_checkpoints(recipe, settings) else None}
     looks = job.get("looks")
@@ -189,6 +190,8 @@ def train_one(job: dict[str, Any], base: Base, config: dict[str, Any], rank: int
     finally:
         if spoils_base(recipe, settings.preset):
             base.drop()
+    if outcome.form != FOLDER:  # a whole model, of as many cells as this machine trains
+        forget(attempt.address)
     checkpoints.clear()
     wall = time.monotonic() - started
     return {"metrics": {"holdout_loss": outcome.holdout_loss, "steps": len(outcome.schedule.steps), "wall_s": wall}}
@@ -213,12 +216,14 @@ def _goes_on(
     if world > 1:
         dist.broadcast_object_list(box, src=0)
     if box[0] is None:
-        folder = look_folder(Store(config["store"]), key, time)
+        store = Store(config["store"])
+        folder = look_folder(store, key, time)
         if rank == 0:
-            shutil.rmtree(folder, ignore_errors=True)  # of a worker that died here
+            store.remove(folder)  # of a worker that died here
             folder.mkdir(parents=True)
         save(folder if rank == 0 else None)
         if rank == 0:
+            send(store.address(folder))
             box[0] = ray.get(queue.reach.remote(key, time, step))
         if world > 1:
             dist.broadcast_object_list(box, src=0)

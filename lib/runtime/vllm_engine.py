@@ -7,13 +7,14 @@ gives no token for `stuck_s` ends its process, and is then lost like any other.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lib.errors import RetriableError, UserError
 from lib.models.prompt import load_tokenizer
 from lib.runtime.metrics import Meter
 from lib.runtime.watchdog import Watchdog
+from lib.store import here
 
 DTYPES = {"bf16": "bfloat16", "fp32": "float32"}
 ENVIRONMENT = {
@@ -30,6 +31,7 @@ class EngineSettings:
     """What an engine is started with."""
 
     model: str
+    """Where its folder is found (`lib.store.place.here`)."""
     dtype: str
     rows: bool = False
     """Adapters by the row (else merged weights are swapped in)."""
@@ -67,8 +69,8 @@ class VllmEngine:
     """One running engine. Subclasses are Ray actors that say what it is asked."""
 
     def __init__(self, settings: EngineSettings) -> None:
-        self.settings = settings
-        self.tokenizer = load_tokenizer(settings.model)
+        self.settings = replace(settings, model=str(here(settings.model)))
+        self.tokenizer = load_tokenizer(self.settings.model)
         self.llm: Any = None
         self.watchdog = Watchdog(settings.stuck_s)
         self.meter = Meter(settings.study)

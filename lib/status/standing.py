@@ -19,8 +19,8 @@ from lib.errors import UserError
 from lib.judging.judge import make_judge
 from lib.plan.node import STAGES
 from lib.statistics.metrics import overall_asr
-from lib.status.journal import events
-from lib.status.record import Expected, Record, RecordedCell, read_record
+from lib.status.journal import LOG_FILE, events
+from lib.status.record import RECORD_FILE, Expected, Record, RecordedCell, read_record
 from lib.store import Artifact, Store
 
 CELL_STATES = ("waiting", "training", "trained", "answered", "judged", "failed")
@@ -80,11 +80,15 @@ class Standing:
 
 def standing(folder: Path, store: Store) -> Standing | None:
     """How the study of a folder (`<storage>/studies/<name>`) stands; None where no run has left a record."""
+    store.shared.bring(store.name(folder), only=(RECORD_FILE, f"{LOG_FILE}*"))
     record = read_record(folder)
     if record is None:
         return None
     run = last_run(events(folder))
-    found = {stage: {key: store.find(stage, key) for key in record.keys(stage) if key is not None} for stage in STAGES}
+    with store.at_once():
+        found = {
+            stage: {key: store.find(stage, key) for key in record.keys(stage) if key is not None} for stage in STAGES
+        }
     stages = {}
     for stage in STAGES:
         if total := len(record.keys(stage)):

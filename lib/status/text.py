@@ -22,10 +22,10 @@ def status_text(name: str, folder: Path, store: Store, now: float | None = None)
         name: of the study, for where nothing is found.
         now: seconds since 1970 (None: this moment).
     """
-    found = standing(folder, store)
+    found, where = standing(folder, store), f"{store.shared.words}/{store.name(folder)}"
     if found is None:
-        return f"study {name} has not been run yet: there is no record of it in {folder}"
-    return "\n".join([f"study {found.study} in {folder}", *_lines(found, time.time() if now is None else now)])
+        return f"study {name} has not been run yet: there is no record of it in {where}"
+    return "\n".join([f"study {found.study} in {where}", *_lines(found, time.time() if now is None else now)])
 
 
 def _lines(found: Standing, now: float) -> list[str]:

@@ -5,6 +5,8 @@ step; then its files, under a name that a writer who comes for the same key does
 files without a manifest, which nobody reads and which the next collection finds. There is no lock: a writer who begins on
 a key that is being freed makes the artifact anew.
 
+In a bucket it is the same, object by object (`collect_bucket`).
+
 Only what has this store's own layout is looked at: a folder whose manifest says its stage and key, or which has none and
 a key for a name. A folder in which any process, here or on another machine, has an attempt open is left alone, and so are
 checkpoints, scratch and everything beside `artifacts`.
@@ -25,8 +27,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lib.files import storage_errors
+from lib.store.collect_bucket import bucket_places, free_objects, mark_dropped
 from lib.store.digest import KEY_CHARS
-from lib.store.store import MANIFEST, OWNER, Store, alive, write_owner
+from lib.store.mirror import Mirror
+from lib.store.place import MANIFEST
+from lib.store.store import OWNER, Store, alive, write_owner
 
 KEY = re.compile(rf"[0-9a-f]{{{KEY_CHARS}}}")
 REMAINS_S = 3600
@@ -59,19 +64,36 @@ def unwanted(
     found = []
     for stage in stages:
         kept = set(wanted.get(stage, ()))
-        for place in sorted(_places(store.root / "artifacts" / stage)):
-            one = None if place.name in kept else _look(place, stage)
+        for one in _looked(store, stage, kept):
             if one is not None and one.age_s > (grace_s if one.whole else max(grace_s, REMAINS_S)):
                 found.append(one)
     return found
 
 
-def free(one: Unwanted) -> bool:
+def _looked(store: Store, stage: str, kept: Collection[str]) -> Iterator[Unwanted | None]:
+    """What lies under the keys of a stage that are not kept."""
+    folder = store.root / "artifacts" / stage
+    if isinstance(store.shared, Mirror):
+        for one in bucket_places(store.shared, stage):
+            if KEY.fullmatch(one.key) and one.key not in kept and one.is_ours:
+                yield Unwanted(
+                    stage=stage, key=one.key, folder=folder / one.key, size_bytes=one.size_bytes,
+                    age_s=time.time() - one.changed_s, whole=one.whole,
+                )  # fmt: skip
+        return
+    for place in sorted(_places(folder)):
+        if place.name not in kept:
+            yield _look(place, stage)
+
+
+def free(store: Store, one: Unwanted) -> bool:
     """Free one folder; False where it has changed since it was found and is left as it is.
 
     Raises:
         StorageError: the storage cannot be written.
     """
+    if isinstance(store.shared, Mirror):
+        return free_objects(store.shared, one.stage, one.key, whole=one.whole, unchanged_s=one.age_s)
     now = _look(one.folder, one.stage)
     if now is None or now.whole != one.whole or now.age_s < one.age_s:
         return False
@@ -147,5 +169,8 @@ def _is_open(folder: Path) -> bool:
 
 def touch(store: Store, stage: str, key: str) -> None:
     """Let the grace period of an artifact begin now. Its content stays as it is."""
+    if isinstance(store.shared, Mirror):
+        mark_dropped(store.shared, stage, key)
+        return
     with contextlib.suppress(OSError):
         os.utime(store.root / "artifacts" / stage / key / MANIFEST)

@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
+from lib.location import check_url, is_bucket
 from lib.study.generation import Engine, Generation
 from lib.study.goal import Goal
 from lib.study.lm_eval import HarnessTasks
@@ -303,7 +304,8 @@ class Study(Part):
     name: Name
     """Names the folder `<storage>/studies/<name>`."""
     storage: str = "runs"
-    """Artifacts and reports. Must be absolute inside a Ray job."""
+    """Artifacts and reports: a folder, on several machines one that all of them see, or `s3://bucket/prefix` or
+    `gs://bucket/prefix`. A folder must be absolute inside a Ray job."""
     corpus: Corpus
     """The safety corpus: the pool that safety rows are picked from."""
     references: Corpus | None = None
@@ -368,6 +370,4 @@ class Study(Part):
     def _storage(cls, value: str) -> str:
         if not value.strip() or "\x00" in value:
             raise ValueError("storage is a folder")
-        if "://" in value:
-            raise ValueError(f"storage {value!r}: only local folders so far (a path, also of a shared file system)")
-        return str(PurePosixPath(value))
+        return check_url(value) if is_bucket(value) else str(PurePosixPath(value))

@@ -6,8 +6,8 @@
 It holds the weights, Adam's moments, and what else goes along (a moving average, the best weights so far), as whole tensors by
 parameter name, so that it depends neither on the ZeRO stage nor on the number of workers: one format for adapters and for
 fully trained models. (DeepSpeed's own format is bound to both, and its universal form has no place for an average.) Each
-worker writes every n-th tensor, so none holds them all, and a restore reads one at a time. A checkpoint is whole or absent:
-its folder gets its name when every worker has written. It carries its cell's key and is refused under another.
+worker writes every n-th tensor, so none holds them all, and a restore reads one at a time. A checkpoint is whole or absent
+(`lib/store/shelf`): it is one when every worker has written. It carries its cell's key and is refused under another.
 
 Two things are not in it because they are functions of what is: the data position (every step's rows follow from the seed,
 `lib.training.mix`) and the random numbers (every step seeds its own, `lib.training.steps`).
@@ -16,30 +16,29 @@ Two things are not in it because they are functions of what is: the data positio
 from __future__ import annotations
 
 import json
-import shutil
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from lib.errors import StorageError
-from lib.files import storage_errors, sync, write_text
+from lib.files import storage_errors, write_text
+from lib.store.place import Address
+from lib.store.shelf import shelf_at
 from lib.training.delta import DeltaEma
 from lib.training.masters import Slot, gather, masters, moments, put, scatter, set_steps
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
 DELTA = "delta"
-PATTERN = "step-*"
-UNFINISHED = ".writing-"
-"""Begins the name of what is being written, until it gets its own."""
+STATE = "state.json"
 
 
 class Checkpoints:
-    """The checkpoints of one cell, in a folder that all workers see. The newest one is kept."""
+    """The checkpoints of one cell, in a folder that all workers see (`lib.store.place`). The newest one is kept."""
 
-    def __init__(self, folder: Path, key: str, *, rank: int = 0, world: int = 1) -> None:
-        self.folder, self.key, self.rank, self.world = folder, key, rank, world
+    def __init__(self, folder: Address, key: str, *, rank: int = 0, world: int = 1) -> None:
+        self.shelf, self.key, self.rank, self.world = shelf_at(folder, STATE), key, rank, world
 
     def save(
         self, engine: Any, step: int, slots: Mapping[str, Slot], note: Mapping[str, Any], delta: DeltaEma | None = None
@@ -60,24 +59,18 @@ class Checkpoints:
         for number, (name, tensor) in enumerate(self._tensors(engine, slots, delta)):
             if number % self.world == self.rank:
                 mine[name] = tensor.cpu().contiguous()
-        target = self.folder / f"step-{step:08d}"
-        writing = self.folder / self._agreed(f"{UNFINISHED}{uuid.uuid4().hex[:12]}")  # another driver may be at it too
+        target = f"step-{step:08d}"
+        writing = self.shelf.writing(target, self._agreed(uuid.uuid4().hex[:12]))  # another driver may be at it too
         with self._together():
             writing.mkdir(parents=True, exist_ok=True)
             part = writing / f"part-{self.rank}-of-{self.world}.safetensors"
             save_file(mine, part, metadata={"step": str(step)})
-            sync(part)
+            self.shelf.written(part)
         with self._together():
             if self.rank == 0:
-                write_text(writing / "state.json", json.dumps({"key": self.key, "step": step, "note": note}))
-                if target.exists():  # made by another driver, and as good as this one
-                    shutil.rmtree(writing, ignore_errors=True)
-                else:
-                    writing.rename(target)
-                    sync(self.folder)
-                for older in self.folder.glob(PATTERN):
-                    if older.name < target.name:
-                        shutil.rmtree(older, ignore_errors=True)
+                write_text(writing / STATE, json.dumps({"key": self.key, "step": step, "note": note}))
+                self.shelf.finish(writing, target)
+        self.shelf.leave(writing)
 
     def restore(
         self, engine: Any, slots: Mapping[str, Slot], delta: DeltaEma | None = None
@@ -90,20 +83,24 @@ class Checkpoints:
         Raises:
             StorageError: it is not this cell's, or cannot be read.
         """
-        path = self._newest()
-        if path is None:
+        name = self._newest()
+        if name is None:
             return None
+        where = self.shelf.words(name)
         with ExitStack() as stack:
             with self._together():
                 try:
-                    about = json.loads((path / "state.json").read_text())
+                    path = self.shelf.open(name)
+                    about = json.loads((path / STATE).read_text())
                     whole = _open(path, about["step"], stack)
                 except (OSError, ValueError, KeyError) as error:
                     raise StorageError(
-                        f"checkpoint {path} is damaged ({error}): remove it, and the cell starts again"
+                        f"checkpoint {where} is damaged ({error}): remove it, and the cell starts again"
                     ) from None
             if about["key"] != self.key:
-                raise StorageError(f"checkpoint {path} belongs to cell {about['key']} and not to {self.key}: remove it")
+                raise StorageError(
+                    f"checkpoint {where} belongs to cell {about['key']} and not to {self.key}: remove it"
+                )
             set_steps(engine, about["step"])
             for name, slot in self._slots(engine, slots).items():
                 scatter(engine, slot, _Under(whole, name))
@@ -111,12 +108,14 @@ class Checkpoints:
                     put(engine, slot)
             if delta:
                 delta.fill(_Under(whole, DELTA))
+        self.shelf.leave(path)  # whoever is slower has opened its files
         return about["step"], about["note"]
 
     def clear(self) -> None:
         """The cell has ended: nothing of it is needed here any more."""
         if self.rank == 0:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            with suppress(StorageError):
+                self.shelf.clear()
 
     def _tensors(self, engine: Any, slots: Mapping[str, Slot], delta: DeltaEma | None) -> Iterator[tuple[str, Any]]:
         """(name in the file, whole tensor), in the same order on every worker."""
@@ -130,10 +129,14 @@ class Checkpoints:
         weights = [fragment.clone() for fragment in masters(engine)]
         return {"weights": weights, **{name: moments(engine, name) for name in MOMENTS}, **more}
 
-    def _newest(self) -> Path | None:
+    def _newest(self) -> str | None:
         """What rank 0 sees, since a shared file system may show the others something older."""
-        path: Path | None = self._agreed(max(self.folder.glob(PATTERN), default=None))
-        return path
+        found: list[str | None] = [None]
+        with self._together():
+            if self.rank == 0:
+                found[0] = self.shelf.newest()
+        name: str | None = self._agreed(found[0])
+        return name
 
     def _agreed(self, value: Any) -> Any:
         """Rank 0's value, on every worker."""
@@ -153,7 +156,7 @@ class Checkpoints:
         """
         error: StorageError | None = None
         try:
-            with storage_errors(self.folder):
+            with storage_errors(self.shelf.folder):
                 yield
         except StorageError as met:
             error = met

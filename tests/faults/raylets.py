@@ -124,18 +124,22 @@ class Raylets:
         )
         wait_for_port(self.port)
 
-    def add(self, cpus: int, *options: str) -> Machine:
-        """One more machine."""
-        machine = self._start("--address", self.address, "--num-cpus", str(cpus), *options)
+    def add(self, cpus: int, *options: str, **environment: str) -> Machine:
+        """One more machine.
+
+        Args:
+            environment: of it alone.
+        """
+        machine = self._start("--address", self.address, "--num-cpus", str(cpus), *options, **environment)
         self.machines.append(machine)
         return machine
 
-    def _start(self, *options: str) -> Machine:
+    def _start(self, *options: str, **environment: str) -> Machine:
         log = Path(self.folder) / f"{uuid.uuid4().hex[:8]}.log"
         with log.open("wb") as out:
             process = subprocess.Popen(
                 [RAY, "start", "--block", "--disable-usage-stats", "--object-store-memory", "200000000", *options],
-                env=self.env, stdout=out, stderr=subprocess.STDOUT, start_new_session=True,
+                env={**self.env, **environment}, stdout=out, stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
         return Machine(process, log)
 

@@ -56,7 +56,8 @@ def refused(study: Path, *overrides: str, before: str = "--dry-run") -> str:
         ("name=../outside", "name"),
         ("name=a/b", "name"),
         ("recipe.ema=0.99", "recipe.ema"),
-        ("storage=s3://bucket/x", "only local folders so far"),
+        ("storage=http://bucket/x", "a path, s3://bucket/prefix or gs://bucket/prefix"),
+        ("storage=s3://Bucket/x", "write it as s3://bucket/prefix"),
         ("categories.from=nearest", None),
     ],
 )

@@ -140,10 +140,13 @@ def test_answers_that_all_failed_are_no_fault_of_the_judge(
 
 def test_chunks_are_cut_from_all_answers_whatever_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(judge_chunks, "CHUNK_PAIRS", 3)
-    first, second = Answers(Path("a"), ["p0", None, "p1", "p0"]), Answers(Path("b"), ["p1", "p2", "p3", "p4"])
+    first, second = (
+        Answers(Path(name) / "g", ids, name)
+        for name, ids in {"a": ["p0", None, "p1", "p0"], "b": ["p1", "p2", "p3", "p4"]}.items()
+    )
     whole = cut([first, second], {"p0", "p1", "p2", "p3", "p4"})
     assert [chunk.ids for chunk in whole] == [("p0", "p1", "p2"), ("p3", "p4")]
-    assert whole[0].places == ((Path("a"), (0, 2)), (Path("b"), (1,)))
+    assert whole[0].places == (("a", "g", (0, 2)), ("b", "g", (1,)))
     assert cut([first, second], {"p4"}) == whole[1:]
     assert cut([first, second], set()) == []
     assert cut([first], {"p0"})[0].name != whole[0].name

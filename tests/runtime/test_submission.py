@@ -72,7 +72,7 @@ def test_the_digest_is_of_the_study_and_the_job() -> None:
 def test_a_relative_storage_is_refused_with_the_fix() -> None:
     assert refused() == (
         "storage 'runs' is relative and would vanish with the job's folder: give one that every node sees, "
-        "storage=/shared/runs"
+        "storage=/shared/runs or storage=s3://bucket/prefix"
     )
 
 

@@ -32,9 +32,9 @@ def templates() -> list[str]:
     return found
 
 
-def test_ten_are_explained() -> None:
-    assert len(rows()) == 10
-    assert len(set(rows())) == 10
+def test_twelve_are_explained() -> None:
+    assert len(rows()) == 12
+    assert len(set(rows())) == 12
 
 
 @pytest.mark.parametrize("message", rows())

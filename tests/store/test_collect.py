@@ -14,7 +14,8 @@ import pytest
 from lib.store import Store, digest_value
 from lib.store import collect as collecting
 from lib.store.collect import Unwanted, free, unwanted
-from lib.store.store import MANIFEST, OWNER
+from lib.store.place import MANIFEST
+from lib.store.store import OWNER
 
 DAY_S = 86400.0
 A, B, C = (digest_value(name) for name in "abc")
@@ -57,7 +58,7 @@ def test_what_no_plan_wants_is_found_with_its_size_once_it_is_old_enough(store: 
 def test_what_is_freed_is_gone_and_can_be_made_again(store: Store, resumable: bool) -> None:
     place = publish(store, A, resumable=resumable, days=8)
     kept = publish(store, B, days=8)
-    assert all(free(one) for one in found(store, B))
+    assert all(free(store, one) for one in found(store, B))
     assert not place.exists()
     assert store.find("mix", B, verify=True) is not None
     assert list(kept.parent.iterdir()) == [kept]
@@ -98,7 +99,7 @@ def test_what_a_killed_writer_left_is_found_too_but_never_in_its_first_hour(stor
     aged(place, 0.1)
     (one,) = found(store, days=0)
     assert not one.whole
-    assert free(one)
+    assert free(store, one)
     assert not place.exists()
 
 
@@ -107,7 +108,7 @@ def test_what_changed_since_it_was_found_stays(store: Store) -> None:
     (one,) = found(store)
     shutil.rmtree(one.folder)
     publish(store, A)
-    assert not free(one)
+    assert not free(store, one)
     assert store.find("mix", A, verify=True) is not None
 
 
@@ -128,7 +129,7 @@ def test_a_kill_in_between_leaves_a_whole_artifact_or_none(
     with monkeypatch.context() as patch:
         patch.setattr(collecting.shutil if cut == "rmtree" else Path, cut, kill)
         with pytest.raises(Killed):
-            free(one)
+            free(store, one)
     whole = store.find("mix", A, verify=True) is not None
     assert whole == (cut == "unlink")
     if not whole:
@@ -136,6 +137,6 @@ def test_a_kill_in_between_leaves_a_whole_artifact_or_none(
         assert store.find("mix", A, verify=True) is not None
     aged(place, 8)
     for one in found(store):
-        free(one)
+        free(store, one)
     owned = [path for path in place.glob("*") if (path / OWNER).exists()]  # of this process, which lives
     assert place.exists() == bool(owned)

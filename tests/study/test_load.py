@@ -228,9 +228,14 @@ def test_an_ordinary_name_is_taken(name: str) -> None:
     assert parse_study(study_tree(name=name)).name == name
 
 
-@pytest.mark.parametrize("storage", ["", "  ", "s3://bucket/x", "a\x00b"])
-def test_a_storage_that_is_no_folder_is_refused(storage: str) -> None:
+@pytest.mark.parametrize("storage", ["", "  ", "file:///x", "s3://bucket/../x", "a\x00b"])
+def test_a_storage_that_is_no_place_is_refused(storage: str) -> None:
     assert refused(storage=storage).startswith("study: storage: ")
+
+
+@pytest.mark.parametrize("storage", ["runs", "/shared/runs", "s3://bucket/ballast/runs", "gs://bucket"])
+def test_a_storage_is_a_folder_or_a_bucket(storage: str) -> None:
+    assert parse_study(study_tree(storage=storage)).storage == storage
 
 
 def test_names_that_tables_rest_on_are_distinct() -> None:
