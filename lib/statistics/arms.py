@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 
+from lib.files import read_table
 from lib.judging.judge import Judge, make_judge
 from lib.plan import Cell, Lookup, Plan
 from lib.statistics.components import Floats
@@ -144,9 +144,9 @@ def _measured(
             yield (HOLDOUT_LOSS, "", ""), Outcomes(metric=HOLDOUT_LOSS, values=np.array([loss]), rate=False)
     for prompts in plan.prompt_sets:
         answers = lookup.folder(cell.generate[prompts.name]) / "generations.parquet"
-        generations = pq.read_table(answers, columns=["number", "kind"])
+        generations = read_table(answers, ["number", "kind"])
         for name, judge in judges.items():
-            verdicts = pq.read_table(lookup.folder(cell.judge[prompts.name, name]) / "verdicts.parquet")
+            verdicts = read_table(lookup.folder(cell.judge[prompts.name, name]) / "verdicts.parquet")
             for found in outcomes(generations, verdicts, judge):
                 yield (found.metric, name, prompts.name), found
     for node in cell.utility.values():

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from lib.files import read_table
 from lib.judging.agreement import Question, agree, differing, not_compared, questions
 from lib.judging.judge import make_judge
 from lib.plan import Cell, Lookup, Plan
@@ -62,7 +62,7 @@ def disagreements(plan: Plan, lookup: Lookup) -> Iterator[pa.Table]:
             if not found:
                 continue
             file = lookup.folder(cell.generate[prompts.name]) / "generations.parquet"
-            answers = pq.read_table(file, columns=["number", "prompt", "answer"]).to_pylist()
+            answers = read_table(file, ["number", "prompt", "answer"]).to_pylist()
             head = {"model": cell.model, "cell": cell_id(cell), "run": cell.label, "prompts": prompts.name}
             yield pa.Table.from_pylist(
                 [{**head, "question": question.field, **_row(one), **answers[one[0]]} for question, one in found],
@@ -78,5 +78,5 @@ def _row(one: tuple[int, str, bool, str, bool]) -> Mapping[str, Any]:
 def _said(cell: Cell, prompts: str, question: Question, lookup: Lookup) -> np.ndarray:
     """float [judges of the question, rows]: what each said of one cell's answers; NaN where it said nothing."""
     files = [lookup.folder(cell.judge[prompts, name]) / "verdicts.parquet" for name in question.judges]
-    columns = [pq.read_table(file, columns=[question.field])[question.field] for file in files]
+    columns = [read_table(file, [question.field])[question.field] for file in files]
     return np.array([[np.nan if v is None else float(v) for v in column.to_pylist()] for column in columns])

@@ -14,8 +14,8 @@ from dataclasses import asdict
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from lib.files import read_table
 from lib.judging.judge import Judge, make_judge
 from lib.plan import Cell, Lookup, Plan
 from lib.statistics.metrics import GENERATION_COLUMNS, VERDICT_COLUMNS, rates
@@ -62,7 +62,7 @@ def _seen(plan: Plan, lookup: Lookup, prompts: str, name: str, judge: Judge) -> 
     if "categories" not in judge.tells:
         return frozenset()
     files = {lookup.folder(cell.judge[prompts, name]) / "verdicts.parquet" for cell in plan.cells}
-    told = (pq.read_table(file, columns=["categories"])["categories"].to_pylist() for file in files)
+    told = (read_table(file, ["categories"])["categories"].to_pylist() for file in files)
     return frozenset(category for rows in told for names in rows for category in names or ())
 
 
@@ -87,10 +87,10 @@ def _rows(
             }  # fmt: skip
     for prompts in plan.prompt_sets:
         file = lookup.folder(cell.generate[prompts.name]) / "generations.parquet"
-        generations = pq.read_table(file, columns=list(GENERATION_COLUMNS))
+        generations = read_table(file, GENERATION_COLUMNS)
         for name, judge in judges.items():
             file = lookup.folder(cell.judge[prompts.name, name]) / "verdicts.parquet"
-            verdicts = pq.read_table(file, columns=list(VERDICT_COLUMNS))
+            verdicts = read_table(file, VERDICT_COLUMNS)
             for rate in rates(generations, verdicts, judge, seen=seen[prompts.name, name]):
                 yield {**head, "judge": name, "prompts": prompts.name, **asdict(rate)}
     for node in cell.utility.values():
