@@ -34,7 +34,8 @@ def work(arguments: Sequence[str]) -> int:
         study = read_study(given)
         lookup = Lookup(Store(study.storage))
         plan = make_plan(study, lookup, online=True)
-        missing = [node for node in plan.all_nodes() if not lookup.have(node)]
+        with lookup.store.at_once():
+            missing = [node for node in plan.all_nodes() if not lookup.have(node)]
         if missing:
             raise UserError(
                 f"{file}: {len(missing)} results are missing, first {missing[0].stage} {missing[0].title}: run jobs.sweep"

@@ -82,7 +82,8 @@ def _described(study: Study, accelerator: str | None) -> str:
 
     device = find_accelerator(accelerator, gpus=study.cluster.max_gpus != 0)
     lookup = Lookup(Store(study.storage))
-    return describe(make_plan(study, lookup), lookup, device)
+    with lookup.store.at_once():
+        return describe(make_plan(study, lookup), lookup, device)
 
 
 def _collected(study: Study, given: Any, options: ArgumentParser) -> str:

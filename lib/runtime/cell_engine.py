@@ -10,7 +10,7 @@ import json
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from lib.runtime.answer import AnswerJob, Batch
 from lib.runtime.lm_eval import TaskJob
 from lib.runtime.vllm_engine import EngineSettings, VllmEngine
 from lib.store import Store, here
-from lib.store.place import Address, forget
+from lib.store.place import Address, at, forget
 from lib.training import adapter, canary
 
 Loras = Sequence[str | None]
@@ -37,7 +37,7 @@ class Trained:
 
     key: str
     folder: Address
-    """Where it is found; in an engine that has it, the folder itself."""
+    """Where it is found."""
     form: str
     """`adapter` or `weights`: what it holds, and where."""
 
@@ -48,12 +48,12 @@ class Trained:
 
     @property
     def path(self) -> Path:
-        """The folder, once it is on this machine."""
-        return Path(self.folder)
+        """The folder on this machine, whose files `bring` brings."""
+        return at(self.folder)
 
-    def brought(self) -> Trained:
-        """The same with its files on this machine."""
-        return replace(self, folder=here(self.folder))
+    def bring(self) -> None:
+        """Have its files on this machine."""
+        here(self.folder)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,8 +97,6 @@ class CellEngine(VllmEngine):
             RetriableError: such a fault of the base model, which all cells rest on.
         """
         started = time.monotonic()
-        given = [one.cell.folder for one in group if one.cell]
-        group = [replace(one, cell=one.cell.brought()) if one.cell else one for one in group]
         failed, streams, checked = dict[int, str](), dict[int, Asking](), dict[int, canary.CanaryResult]()
         besides = [one.cell.adapter if one.cell and self.settings.rows else None for one in group]
         for number, one in enumerate(group):
@@ -106,8 +104,9 @@ class CellEngine(VllmEngine):
                 checked[number] = self._loaded(one.cell)
                 streams[number] = self._answers(one.jobs, besides[number], checked[number])
         tokens = self._in_step(group, streams, besides, failed)
-        for address in given:  # every cell of a sweep comes by here, and none a second time
-            forget(address)
+        for one in group:  # every cell of a sweep comes by here, and none a second time
+            if one.cell:
+                forget(one.cell.folder)
         seconds = time.monotonic() - started
         return [
             {"error": failed[number]}
@@ -174,6 +173,8 @@ class CellEngine(VllmEngine):
     def _try_to_load(self, cell: Trained | None) -> canary.CanaryResult | str:
         """What `_load` found, or why these weights are not served."""
         try:
+            if cell:
+                cell.bring()  # each time: an engine of another driver may have had the same cell here, and given it up
             result = self._load(cell)
         except UserError:
             raise

@@ -47,13 +47,12 @@ def judge_answers(session: Session, lookup: Lookup, nodes: Sequence[Node], study
     by_judge = defaultdict[str, list[Node]](list)
     for node in nodes:
         by_judge[node.task["judge"]].append(node)
-    with lookup.store.at_once():
-        have = {node.key for node in nodes if lookup.have(node)}
     read: dict[Path, Answers] = {}
     for text, own in by_judge.items():
-        if all(node.key in have for node in own):
-            continue
-        with lookup.store.at_once():
+        with lookup.store.at_once():  # looked at when its turn comes: another driver may be at the same
+            have = {node.key for node in own if lookup.have(node)}
+            if len(have) == len({node.key for node in own}):
+                continue
             files = [lookup.folder(node.inputs["generate"]) / "generations.parquet" for node in own]
             for node, file in zip(own, files, strict=True):
                 if file not in read:

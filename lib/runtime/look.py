@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import math
-import shutil
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -149,7 +148,7 @@ class Looker:
             folder = self.lookup.store.need(LOOK, job.key).folder
             answers = pq.read_table(folder / "generations.parquet")
             tables[name] = answers, verdicts(self.judge, answers)
-            shutil.rmtree(folder.parent, ignore_errors=True)
+            self.lookup.store.remove(folder.parent)
         return self._measured(tables)
 
     def _base(self, prompts: str) -> Node:

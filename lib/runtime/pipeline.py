@@ -294,10 +294,12 @@ def _train(missing: list[Node], plan: Plan, session: Session, lookup: Lookup) ->
         if why := _closed(session, plan.study, failed):
             failed |= {str(node.key): {"left": why} for node in nodes}
             continue
+        with lookup.store.at_once():
+            jobs = [cell_job(lookup, node, labels[str(node.key)], plan.study) for node in nodes]
         outcomes = train_cells(
             session,
             lookup.store,
-            [cell_job(lookup, node, labels[str(node.key)], plan.study) for node in nodes],
+            jobs,
             model=lookup.address(nodes[0].inputs["model"]),
             title=nodes[0].inputs["model"].title,
             workers=plan.study.train.workers,

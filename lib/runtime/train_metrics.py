@@ -44,7 +44,7 @@ class Watched:
     ) -> None:
         self._tell()
         self.events.close()
-        with suppress(StorageError):  # a curve is no result
+        with suppress(StorageError, OSError):  # a curve is no result, and its folder may have been removed meanwhile
             send(self.watched, *(path.name for path in at(self.watched).iterdir()))
 
     def step(self, report: StepReport) -> None:

@@ -225,6 +225,7 @@ def _goes_on(
         if rank == 0:
             send(store.address(folder))
             box[0] = ray.get(queue.reach.remote(key, time, step))
+            forget(store.address(folder))  # looked at
         if world > 1:
             dist.broadcast_object_list(box, src=0)
     return bool(box[0])

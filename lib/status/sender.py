@@ -19,6 +19,26 @@ SEND_S = 20.0
 FILES = (LOG_FILE, f"{LOG_FILE}.1")
 
 
+def bring_log(shared: Shared, folder: str) -> None:
+    """Have a study's log on this machine, where the storage has more of it: a run that goes on here, or was killed here, has
+    lines that were not sent yet.
+
+    Raises:
+        StorageError: it cannot be had.
+    """
+    for name in FILES:
+        if (shared.size_bytes(f"{folder}/{name}") or 0) > _state(shared, folder, name)[0]:
+            shared.bring(folder, only=(name,))
+
+
+def _state(shared: Shared, folder: str, name: str) -> tuple[int, int]:
+    try:
+        told = (shared.root / folder / name).stat()
+    except FileNotFoundError:
+        return 0, 0
+    return told.st_size, told.st_mtime_ns
+
+
 class LogSender:
     """Keeps the log in a study's folder sent. Use as a context manager, around all that is told.
 
@@ -35,9 +55,7 @@ class LogSender:
     def __enter__(self) -> LogSender:
         if self.shared.sends:
             with contextlib.suppress(StorageError):
-                for name in FILES:  # a run that was killed here may have left lines that were not sent
-                    if (self.shared.size_bytes(f"{self.folder}/{name}") or 0) > self._state(name)[0]:
-                        self.shared.bring(self.folder, only=(name,))
+                bring_log(self.shared, self.folder)
             self._thread.start()
         return self
 
@@ -53,16 +71,9 @@ class LogSender:
         while not self._ending.wait(SEND_S):
             self._send()
 
-    def _state(self, name: str) -> tuple[int, int]:
-        try:
-            told = (self.shared.root / self.folder / name).stat()
-        except FileNotFoundError:
-            return 0, 0
-        return told.st_size, told.st_mtime_ns
-
     def _send(self) -> None:
         for name in FILES:
-            state = self._state(name)
+            state = _state(self.shared, self.folder, name)
             if state[0] and state != self._sent.get(name):
                 with contextlib.suppress(StorageError, FileNotFoundError):
                     self.shared.send(self.folder, [name])

@@ -19,8 +19,9 @@ from lib.errors import UserError
 from lib.judging.judge import make_judge
 from lib.plan.node import STAGES
 from lib.statistics.metrics import overall_asr
-from lib.status.journal import LOG_FILE, events
+from lib.status.journal import events
 from lib.status.record import RECORD_FILE, Expected, Record, RecordedCell, read_record
+from lib.status.sender import bring_log
 from lib.store import Artifact, Store
 
 CELL_STATES = ("waiting", "training", "trained", "answered", "judged", "failed")
@@ -80,7 +81,8 @@ class Standing:
 
 def standing(folder: Path, store: Store) -> Standing | None:
     """How the study of a folder (`<storage>/studies/<name>`) stands; None where no run has left a record."""
-    store.shared.bring(store.name(folder), only=(RECORD_FILE, f"{LOG_FILE}*"))
+    store.shared.bring(store.name(folder), only=(RECORD_FILE,))
+    bring_log(store.shared, store.name(folder))
     record = read_record(folder)
     if record is None:
         return None

@@ -39,6 +39,8 @@ REQUEST_TRIES, TRIES = 4, 4
 """Of one request by the client, and of one whole operation here."""
 PAUSE_S = 1.0
 """Before the second try; doubled before each further one."""
+REQUEST_S = 600
+"""Of a whole request to Google, data included: its client knows no limit to silence."""
 READ_WHOLE: dict[str, dict[str, Any]] = {"s3": {"max_concurrency": 1}, "gs": {}}
 """Reading a small object is one request: s3fs would ask for its size first, and is not told there why it is refused."""
 AT_ONCE = 16
@@ -112,11 +114,12 @@ class Bucket:
 
     def create(self, name: str, content: bytes | Path) -> bool:
         """Write an object where none is, in one step. False when another one is there."""
+        there = False
         try:
             self._write(name, content, "create")
         except FileExistsError:
-            return isinstance(content, bytes) and self.read(name) == content
-        return True
+            there = True  # asked of below, since an error that is raised in here would count as one of this kind
+        return not there or (isinstance(content, bytes) and self.read(name) == content)
 
     def delete(self, names: Iterable[str]) -> None:
         """Remove objects, those that are not there too."""
@@ -229,7 +232,7 @@ def _make_client(scheme: str, _pid: int) -> Any:
             f"storage {scheme}:// needs the package {package}: pip install {package} (or the extra 'remote')"
         ) from None
     logging.getLogger("gcsfs").setLevel(logging.CRITICAL)  # it logs a traceback for every error that it also raises
-    return GCSFileSystem(use_listings_cache=False, requests_timeout=READ_S, skip_instance_cache=True)
+    return GCSFileSystem(use_listings_cache=False, requests_timeout=REQUEST_S, skip_instance_cache=True)
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ to the mirror only where they lead nowhere else. A file appears in the mirror wh
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import fnmatch
 import hashlib
 import os
@@ -31,6 +32,7 @@ CACHE = "BALLAST_CACHE"
 FETCHES = 3
 """Downloads of one object whose bytes are not what its manifest says."""
 WHOLE = ".whole-"
+LOCKS, LOCK_FILES = "locks", 64
 Listed = dict[str, dict[str, Entry]]
 """First part of a name -> the rest of it -> object."""
 
@@ -177,11 +179,11 @@ class Mirror(Shared):
     def _refresh(self, folder: str, name: str, entry: Entry) -> None:
         """A copy of what the bucket has now."""
         path = self.root / folder / name
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            told = path.stat()
-            if told.st_size == entry.size_bytes and told.st_mtime == entry.changed_s:
+        if _is_copy(path, entry):
+            return
+        with self._alone(path), _beside(path) as temporary:
+            if _is_copy(path, entry):  # another process has fetched it meanwhile
                 return
-        with _beside(path) as temporary:
             if not self.bucket.get(f"{folder}/{name}", temporary):
                 path.unlink(missing_ok=True)  # it has gone since it was listed
                 return
@@ -199,38 +201,57 @@ class Mirror(Shared):
             StorageError: the bucket has none.
         """
         path = self.root / folder / name
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            if path.stat().st_size == entry["bytes"] and (checked or digest_file(path) == entry["sha256"]):
-                return
+        if _is_right(path, entry, checked):
+            return
         told = "is not what its manifest says (size or SHA-256)"
-        for _ in range(FETCHES):
-            with _beside(path) as temporary:
-                if not self.bucket.get(f"{folder}/{name}", temporary):
-                    told = "is not there"
-                    break
-                if temporary.stat().st_size == entry["bytes"] and digest_file(temporary) == entry["sha256"]:
-                    os.replace(temporary, path)
-                    return
+        with self._alone(path):
+            if _is_right(path, entry, checked):  # another process has fetched it meanwhile
+                return
+            for _ in range(FETCHES):
+                with _beside(path) as temporary:
+                    if not self.bucket.get(f"{folder}/{name}", temporary):
+                        told = "is not there"
+                        break
+                    if _is_right(temporary, entry, False):
+                        os.replace(temporary, path)
+                        return
         raise StorageError(
             f"{self.storage}/{folder}/{name} {told}: remove {self.storage}/{folder.rpartition('/')[0]}/, and the same command "
             "makes it again"
         )
 
+    @contextlib.contextmanager
+    def _alone(self, path: Path) -> Iterator[None]:
+        """One process of a machine fetches a file, and the others find it: all workers of a node want one model at once."""
+        place = self.root / LOCKS
+        with storage_errors(self.root):
+            place.mkdir(parents=True, exist_ok=True)
+            number = int(hashlib.sha256(str(path).encode()).hexdigest()[:8], 16) % LOCK_FILES
+            with (place / str(number)).open("w") as file:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                yield
+
     def deliver(self, folder: str, names: list[str]) -> None:
         there = self.bucket.list(folder) if len(names) > 1 else self._entries(folder, names)
 
         def give(name: str) -> None:
-            path, whole = self.root / folder / name, f"{folder}/{name}"
-            ours = name not in there and self.bucket.create(whole, path)
-            entry = self.bucket.entry(whole)
-            if entry is None:
-                raise StorageError(
-                    f"{self.storage}/{whole} was removed while it was written: run the same command again"
-                )
-            if ours:
-                os.utime(path, (entry.changed_s, entry.changed_s))
-            else:
-                self._refresh(folder, name, entry)
+            path, whole, known = self.root / folder / name, f"{folder}/{name}", name in there
+            for _ in range(FETCHES):
+                try:
+                    ours = not known and self.bucket.create(whole, path)
+                    entry = self.bucket.entry(whole)
+                    if entry and ours:
+                        os.utime(path, (entry.changed_s, entry.changed_s))
+                    elif entry:
+                        self._refresh(folder, name, entry)
+                except (StorageError, FileNotFoundError):
+                    if path.exists():
+                        raise
+                    return  # another driver has published all of it meanwhile, and cleared the parts away
+                if entry:
+                    return
+                known = False  # cleared away in the bucket alone: it is given once more, and does no harm
+            raise StorageError(f"{self.storage}/{whole} was removed while it was written: run the same command again")
 
         side_by_side(give, names)
 
@@ -266,6 +287,23 @@ class Mirror(Shared):
     def drop(self, folder: str) -> None:
         self.forget(folder)
         self.keep(folder, set())
+
+
+def _is_copy(path: Path, entry: Entry) -> bool:
+    """Is this file what the bucket has now?"""
+    try:
+        told = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return told.st_size == entry.size_bytes and told.st_mtime == entry.changed_s
+
+
+def _is_right(path: Path, entry: Mapping[str, Any], checked: bool) -> bool:
+    """Is this file what a manifest says? Of one that was checked before, the size is enough."""
+    try:
+        return path.stat().st_size == entry["bytes"] and (checked or digest_file(path) == entry["sha256"])
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 @contextlib.contextmanager

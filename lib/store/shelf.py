@@ -8,8 +8,10 @@ Names sort by age.
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
+from lib.errors import StorageError
 from lib.files import sync
 from lib.store.mirror import Mirror
 from lib.store.place import Address, split_address
@@ -88,10 +90,10 @@ class BucketShelf(Shelf):
 
     def finish(self, writing: Path, name: str) -> None:
         self.mirror.send(f"{self.name}/{writing.name}", [self.last])
-        older = {one.partition("/")[0] for one in self.mirror.bucket.list(self.name)}
-        for one in older:
-            if one.partition(".")[0] < name:
-                self.mirror.drop(f"{self.name}/{one}")
+        with suppress(StorageError):  # it is whole; what is left of older ones is removed by the next
+            for one in {one.partition("/")[0] for one in self.mirror.bucket.list(self.name)}:
+                if one.partition(".")[0] < name:
+                    self.mirror.drop(f"{self.name}/{one}")
 
     def leave(self, writing: Path) -> None:
         shutil.rmtree(writing, ignore_errors=True)

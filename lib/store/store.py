@@ -184,9 +184,10 @@ class Store:
             if resumable:
                 self.shared.bring(name)
                 self._remove_damaged(place, folder)
+                self._retire_damaged(stage, key)
             else:
                 write_owner(folder)
-        attempt = Attempt(folder, self.shared.address(name))
+        attempt, asked = Attempt(folder, self.shared.address(name)), False
         try:
             with storage_errors(self.root):
                 yield attempt
@@ -212,6 +213,7 @@ class Store:
                 }
                 for path in files:
                     sync(path)
+                asked = True
                 if self._publish(place, manifest):
                     self.shared.checked(name, manifest["files"])
                 else:
@@ -224,10 +226,27 @@ class Store:
                             path.unlink(missing_ok=True)
                     self.shared.keep(name, set(names))
         except BaseException:
-            if not resumable:
+            if not resumable and not (asked and self._may_have_won(place, folder.name)):
                 with contextlib.suppress(StorageError):
                     self.shared.drop(name)
             raise
+
+    def _may_have_won(self, place: str, attempt: str) -> bool:
+        """Does the manifest name this attempt, or can nobody tell? An answer that was lost is no refusal."""
+        try:
+            text = self.shared.read(f"{place}/{MANIFEST}")
+            return text is not None and json.loads(text)["attempt"] == attempt
+        except (StorageError, OSError):
+            return True
+        except (ValueError, KeyError, TypeError):
+            return False
+
+    def _retire_damaged(self, stage: str, key: str) -> None:
+        """Where parts are sent, take away a manifest whose files are not whole: it would say what is right in them, while they
+        are made again."""
+        name = f"artifacts/{stage}/{key}/{MANIFEST}"
+        if self.shared.sends and self.shared.read(name) is not None and self.find(stage, key) is None:
+            self.shared.retire(name)
 
     def _publish(self, place: str, manifest: dict[str, Any]) -> bool:
         return self.shared.create(f"{place}/{MANIFEST}", json.dumps(manifest, indent=1, sort_keys=True).encode())

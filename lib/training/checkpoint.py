@@ -83,23 +83,14 @@ class Checkpoints:
         Raises:
             StorageError: it is not this cell's, or cannot be read.
         """
-        name = self._newest()
-        if name is None:
-            return None
-        where = self.shelf.words(name)
         with ExitStack() as stack:
-            with self._together():
-                try:
-                    path = self.shelf.open(name)
-                    about = json.loads((path / STATE).read_text())
-                    whole = _open(path, about["step"], stack)
-                except (OSError, ValueError, KeyError) as error:
-                    raise StorageError(
-                        f"checkpoint {where} is damaged ({error}): remove it, and the cell starts again"
-                    ) from None
+            found = self._open_newest(stack)
+            if found is None:
+                return None
+            path, about, whole = found
             if about["key"] != self.key:
                 raise StorageError(
-                    f"checkpoint {where} belongs to cell {about['key']} and not to {self.key}: remove it"
+                    f"checkpoint {self.shelf.words(path.name)} belongs to cell {about['key']} and not to {self.key}: remove it"
                 )
             set_steps(engine, about["step"])
             for name, slot in self._slots(engine, slots).items():
@@ -128,6 +119,27 @@ class Checkpoints:
     def _slots(self, engine: Any, more: Mapping[str, Slot]) -> dict[str, Slot]:
         weights = [fragment.clone() for fragment in masters(engine)]
         return {"weights": weights, **{name: moments(engine, name) for name in MOMENTS}, **more}
+
+    def _open_newest(self, stack: ExitStack) -> tuple[Path, dict[str, Any], Any] | None:
+        """Folder, state and tensors of the newest checkpoint. One that goes while it is fetched has given way to a newer one,
+        of another driver or of a group that was taken for lost, and that is opened instead."""
+        name = self._newest()
+        while name is not None:
+            try:
+                with self._together():
+                    try:
+                        path = self.shelf.open(name)
+                        about = json.loads((path / STATE).read_text())
+                        return path, about, _open(path, about["step"], stack)
+                    except (OSError, ValueError, KeyError) as error:
+                        raise StorageError(
+                            f"checkpoint {self.shelf.words(name)} is damaged ({error}): remove it, and the cell starts again"
+                        ) from None
+            except StorageError:
+                before, name = name, self._newest()
+                if name == before:
+                    raise
+        return None
 
     def _newest(self) -> str | None:
         """What rank 0 sees, since a shared file system may show the others something older."""

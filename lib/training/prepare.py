@@ -1,9 +1,12 @@
 """What DeepSpeed compiles on a machine: `python -m lib.training.prepare` does it at set-up, so that no run's time is spent on it.
 
 On a CPU DeepSpeed loads a shared-memory communication op whenever a group of processes starts, and where it swaps to a disk an
-op for that. Two traps lie there. What is compared before an op is taken as built are paths of the environment that asks, so
-that two checkouts which share a folder would compile in turn: every environment has a folder of its own. And loading takes a
-lock, an empty file that a killed process leaves behind and that every later one would wait for without end.
+op for that. Three traps lie there. What is compared before an op is taken as built are paths of the environment that asks, so
+that two checkouts which share a folder would compile in turn: every environment has a folder of its own. Loading takes a
+lock, an empty file that a killed process leaves behind and that every later one would wait for without end. And `ninja`, which
+compiles, is whichever the search path names: where none is installed beside this environment's there is none to be found, and
+two of different versions discard each other's notes and compile all of it anew, in turn, so that it is always this
+environment's own.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
+import sysconfig
 import time
 from pathlib import Path
 
@@ -31,9 +35,17 @@ def extensions_folder() -> Path:
     return Path(os.environ[VARIABLE])
 
 
+def use_own_ninja() -> None:
+    """Let this process find the `ninja` of its environment before any other, as the workers of Ray do."""
+    own, path = sysconfig.get_path("scripts"), os.environ.get("PATH", os.defpath)
+    if path.partition(os.pathsep)[0] != own:
+        os.environ["PATH"] = os.pathsep.join((own, path))
+
+
 def init_distributed(backend: str) -> None:
     """`deepspeed.init_distributed` from the environment's rank and address, past locks that somebody left behind."""
     folder = extensions_folder()
+    use_own_ninja()
     import deepspeed
 
     for lock in folder.glob("*/lock"):
@@ -59,6 +71,7 @@ def release_stale(lock: Path, stale_s: float = STALE_S) -> None:
 def main() -> None:
     """Build the op and load it; on a machine with GPUs there is nothing to build."""
     extensions_folder()
+    use_own_ninja()
     from deepspeed.accelerator import get_accelerator
 
     if get_accelerator().device_name() == "cpu":

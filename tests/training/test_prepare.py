@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import threading
 import time
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lib.training.prepare import VARIABLE, extensions_folder, release_stale
+from lib.training.prepare import VARIABLE, extensions_folder, release_stale, use_own_ninja
 
 
 def test_every_environment_compiles_for_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -28,6 +29,15 @@ def test_every_environment_compiles_for_itself(tmp_path: Path, monkeypatch: pyte
 def test_a_folder_that_the_user_names_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, str(tmp_path / "mine"))
     assert extensions_folder() == tmp_path / "mine"
+
+
+def test_ninja_is_the_environments_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", os.defpath)
+    use_own_ninja()
+    own = os.environ["PATH"]
+    assert shutil.which("ninja") == str(Path(sys.executable).with_name("ninja"))
+    use_own_ninja()
+    assert os.environ["PATH"] == own
 
 
 def test_an_old_lock_beside_fresh_object_files_is_somebodys(tmp_path: Path) -> None:
