@@ -27,7 +27,7 @@ demo: setup
 	$(BIN)/python -m jobs.sweep jobs/studies/demo.yaml
 
 test: setup
-	$(BIN)/python -m pytest tests -m 'not slow and not gpu' -n 2 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest tests -m 'not slow and not gpu' -n 2 --no-loadscope-reorder
 
 test-slow: setup
 	$(BIN)/python -m pytest tests -m 'slow'

@@ -8,7 +8,7 @@ import socket
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,6 +16,7 @@ from lib.progress import Progress
 from lib.runtime.session import Session
 from lib.study.schema import Cluster
 from lib.training.prepare import extensions_folder
+from tests.schedule import OneForEngines, file_of, starts_engines
 from tests.tiny_models import make_model
 
 if TYPE_CHECKING:
@@ -27,16 +28,14 @@ DATA = ROOT.parent / "shared" / "data"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What runs in one process where tests run in two (`make test`): all that starts Ray or an engine in the one, which takes
-    longest and so begins, since one cluster and one undisturbed run serve them all; the rest file by file, whose fixtures
-    are shared, in whichever process is free."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("engines" if _is_heavy(item) else item.nodeid.partition("::")[0]))
-    items.sort(key=_is_heavy, reverse=True)
+    """What takes longest begins."""
+    items.sort(key=lambda item: starts_engines(file_of(item.nodeid)), reverse=True)
 
 
-def _is_heavy(item: pytest.Item) -> bool:
-    return any(item.get_closest_marker(name) for name in ("ray", "engine"))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneForEngines:
+    """How tests are shared out where several processes run them."""
+    return OneForEngines(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)
