@@ -9,7 +9,7 @@ import pytest
 from lib.errors import StorageError
 from lib.status import sender
 from lib.status.journal import LOG_FILE, Journal, events
-from lib.status.sender import LogSender
+from lib.status.sender import LogSender, bring_log
 from lib.store.shared import Shared
 
 FOLDER = "studies/demo"
@@ -55,6 +55,14 @@ def test_a_run_elsewhere_goes_on_with_the_log(tmp_path: Path) -> None:
     run(Far(tmp_path / "a", tmp_path / "bucket"), "one", "two")
     run(Far(tmp_path / "b", tmp_path / "bucket"), "three")
     assert told(tmp_path / "bucket") == told(tmp_path / "b") == ["one", "two", "three"]
+
+
+def test_who_looks_at_a_run_on_its_own_machine_takes_no_line_away(tmp_path: Path) -> None:
+    far = Far(tmp_path / "a", tmp_path / "bucket")
+    run(far, "one")
+    Journal(far.root / FOLDER, study="demo", run="r").write("two")  # not sent yet
+    bring_log(far, FOLDER)
+    assert told(tmp_path / "a") == ["one", "two"]
 
 
 def test_lines_of_a_killed_run_that_were_not_sent_are_kept(tmp_path: Path) -> None:

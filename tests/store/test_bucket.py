@@ -96,6 +96,13 @@ def test_what_passes_is_tried_again(bucket: Bucket, s3: Proxy, fault: Fault, tmp
     assert bucket.read("k") == BIG
 
 
+def test_a_look_at_what_is_there_may_be_cut_too(bucket: Bucket, s3: Proxy) -> None:
+    assert bucket.create("a", b"own")
+    for content, ours in ((b"own", True), (b"another", False)):
+        s3.first(1, Fault(cut_request=0), "GET")
+        assert bucket.create("a", content) is ours
+
+
 @pytest.mark.parametrize("fault", [s3_error(500, "InternalError"), Fault(cut_answer=700_000)], ids=["500", "cut"])
 def test_a_download_that_is_cut_is_made_again(bucket: Bucket, s3: Proxy, fault: Fault, tmp_path: Path) -> None:
     bucket.put("k", BIG)

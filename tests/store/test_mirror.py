@@ -105,6 +105,16 @@ def test_files_that_nobody_asks_for_stay_where_they_are(store: Store, s3: Proxy,
     assert here(artifact.address, "more.txt") == artifact.folder
 
 
+def test_all_processes_of_a_machine_fetch_a_file_once(store: Store, s3: Proxy, tmp_path: Path) -> None:
+    publish(store)
+    artifact = found(moved(store, tmp_path / "b"))
+    s3.choose = lambda method, path: Fault(wait_s=0.3) if method == "GET" and "more.txt" in path else None
+    s3.asked.clear()
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(lambda _: here(artifact.address, "more.txt"), range(6)))
+    assert s3.count("GET", "more.txt") == 1
+
+
 def test_the_second_writer_loses_and_leaves_nothing(store: Store) -> None:
     with store.attempt("sample", KEY, {}) as slow:
         (slow.folder / "late.txt").write_text("late")
@@ -256,6 +266,21 @@ def test_parts_that_are_there_are_known_to_who_comes_after_elsewhere(store: Stor
         assert [path.name for path in attempt.folder.iterdir()] == ["a"]
         attempt.files = {"a"}
     assert (found(other, "embed", verify=True).folder / "a").read_text() == "rows of a"
+
+
+def test_a_manifest_whose_part_is_gone_says_nothing_of_the_parts_that_are_made_again(store: Store) -> None:
+    with store.attempt("embed", KEY, {}, resumable=True) as attempt:
+        for name in ("a", "b"):
+            write_text(attempt.folder / name, name)
+        attempt.files = {"a", "b"}
+    Bucket(store.storage).delete([f"artifacts/embed/{KEY}/parts/a"])
+    with store.attempt("embed", KEY, {}, resumable=True) as attempt:
+        (attempt.folder / "a").unlink(missing_ok=True)
+        write_text(attempt.folder / "a", "other rows")
+        deliver(attempt.address, "a")
+        assert (here(attempt.address) / "a").read_text() == "other rows"
+        attempt.files = {"a", "b"}
+    assert (found(store, "embed", verify=True).folder / "a").read_text() == "other rows"
 
 
 def test_of_two_who_make_a_part_the_first_counts(store: Store, tmp_path: Path) -> None:
