@@ -49,7 +49,9 @@ def tokens(s3: Any) -> dict[str, list[list[int]]]:
     return found
 
 
-@pytest.mark.parametrize("begun", [True, pytest.param(False, marks=pytest.mark.slow)], ids=["from-mix", "from-nothing"])
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("begun", [True, False], ids=["from-mix", "from-nothing"])
 def test_a_killed_study_ends_as_in_a_folder_on_machines_that_share_nothing(
     s3: Any, undisturbed: Run, tmp_path: Path, tiny_llama: Path, begun: bool
 ) -> None:

@@ -14,11 +14,21 @@ from tests.conftest import ROOT
 from tests.faults.raylets import Raylets
 
 ASK = """
-import sys, ray
+import os, sys, tempfile, time, ray
 from lib.errors import UserError
 from lib.runtime.nodes import refuse_unseen
 from lib.store.shared import Shared
-ray.init(sys.argv[1], log_to_driver=False, logging_level="error", runtime_env={"env_vars": {"PYTHONPATH": sys.argv[2]}})
+environment = {"env_vars": {"PYTHONPATH": sys.argv[2]}}
+until = time.monotonic() + 90
+while not ray.is_initialized():  # the head listens before it answers
+    try:
+        ray.init(sys.argv[1], log_to_driver=False, logging_level="error", runtime_env=environment)
+    except ConnectionError:
+        if time.monotonic() > until:
+            raise
+while sum(node["Alive"] for node in ray.nodes()) < 2 and time.monotonic() < until:
+    time.sleep(0.2)
+os.chdir(tempfile.mkdtemp(dir="."))  # workers are where this process was
 for storage in sys.argv[3:]:
     try:
         refuse_unseen(Shared(storage))
@@ -48,7 +58,7 @@ def test_a_folder_of_this_machine_alone_is_refused(tmp_path: Path) -> None:
         own = "/proc/self/cwd/runs"
         asked = subprocess.run(
             [sys.executable, "-c", ASK, cluster.address, str(ROOT), str(tmp_path / "runs"), own],
-            cwd=tmp_path, env={**cluster.env, "PYTHONPATH": str(ROOT)}, text=True, capture_output=True, timeout=120,
+            cwd=tmp_path, env={**cluster.env, "PYTHONPATH": str(ROOT)}, text=True, capture_output=True, timeout=180,
             check=False,
         )  # fmt: skip
     assert asked.returncode == 0, asked.stderr[-3000:]
