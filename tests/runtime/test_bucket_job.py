@@ -37,7 +37,11 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 
 def contents(s3: Any, pattern: str) -> dict[str, bytes]:
-    return {name.removeprefix("pool/runs/"): s3.cat_file(name) for name in sorted(s3.glob(f"pool/runs/{pattern}"))}
+    found = s3.glob(f"pool/runs/{pattern}", detail=True)
+    files = sorted(
+        name for name, about in found.items() if about["type"] == "file"
+    )  # what looks like a folder has no content
+    return {name.removeprefix("pool/runs/"): s3.cat_file(name) for name in files}
 
 
 def tokens(s3: Any) -> dict[str, list[list[int]]]:
