@@ -1,7 +1,7 @@
 """What a precision costs where it is computed.
 
-A CPU without bf16 instructions (AVX-512 BF16 or AMX on x86: none before 2020, and few made for desks since) computes bf16 in
-software: a backward pass takes ten and more times as long as in float32. Precision is part of what a cell is, so nobody changes
+A CPU on which oneDNN has no products in bf16 (on x86 it wants AVX-512 at the least) computes bf16 in software: a backward pass
+takes ten and more times as long as in float32. Precision is part of what a cell is, so nobody changes
 it for a user; but nobody should wait an hour for what takes minutes without having been told.
 """
 
