@@ -16,7 +16,7 @@ from lib.progress import Progress
 from lib.runtime.session import Session
 from lib.study.schema import Cluster
 from lib.training.prepare import extensions_folder
-from tests.schedule import OneForEngines, file_of, starts_engines
+from tests.schedule import ByGroup, place
 from tests.tiny_models import make_model
 
 if TYPE_CHECKING:
@@ -29,13 +29,13 @@ DATA = ROOT.parent / "shared" / "data"
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes longest begins."""
-    items.sort(key=lambda item: starts_engines(file_of(item.nodeid)), reverse=True)
+    items.sort(key=lambda item: place(item.nodeid))
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneForEngines:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByGroup:
     """How tests are shared out where several processes run them."""
-    return OneForEngines(config, log)
+    return ByGroup(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)

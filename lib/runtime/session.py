@@ -48,6 +48,29 @@ SHUFFLE_BYTES = 64 << 20
 """Rows that one task of a shuffle puts in order at once. Ray Data's own choice, 1 GiB, is what a worker's memory would grow
 to with the corpus."""
 NUMBERS = itertools.count(1)
+TOO_SLOW = "timed out during startup"
+"""What Ray says of a raylet that died at its start: it gives its agents 15 seconds, which cannot be set, and dies without a word
+where a busy machine or a cold disk takes longer (github.com/ray-project/ray/issues/65983)."""
+
+
+def started_here(init: Callable[..., Any], arguments: dict[str, Any], progress: Progress) -> Any:
+    """A local Ray; begun a second time where the first was too slow, since by then its files are in memory.
+
+    Raises:
+        UserError: it was too slow again.
+    """
+    for last in (False, True):
+        try:
+            return init(**arguments)
+        except Exception as error:  # Ray raises no class of its own
+            if TOO_SLOW not in str(error):
+                raise
+            if last:
+                raise UserError(
+                    "Ray did not start on this machine within 15 s, twice: stop what else runs on it, "
+                    "or look at raylet.out in the logs of Ray's newest session"
+                ) from None
+            progress.say("Ray was slow to start on this machine: once more")
 
 
 class Session:
@@ -128,7 +151,7 @@ class Session:
             if self.observer.study and not inside_job:  # there the submission has said it
                 arguments["job_config"] = ray.job_config.JobConfig(metadata={"study": self.observer.study})
             try:
-                context = ray.init(**arguments)
+                context = ray.init(**arguments) if address else started_here(ray.init, arguments, self.progress)
             except ConnectionError as error:
                 raise UserError(f"no Ray cluster at {address}: {error}; unset RAY_ADDRESS to run here") from None
             if self._own:

@@ -26,6 +26,10 @@ import psutil
 
 RAY = str(Path(sys.executable).with_name("ray"))
 UP_S = 60.0
+UP = "Ray runtime started."
+TRIES = 3
+"""A raylet gives its agents 15 seconds to start, which cannot be set, and dies without a word where a busy machine takes longer
+(github.com/ray-project/ray/issues/65983). Then another is started, as an autoscaler would."""
 WORK = re.compile(
     r"ray::(?!IDLE|DashboardAgent|RuntimeEnvAgent|_AutoscalingCoordinator|_?Stats|ActorLocationTracker|_?\w*Usage"
     r"|PlacementGroupCleaner)"
@@ -56,6 +60,15 @@ class Machine:
 
     process: subprocess.Popen[bytes]
     log: Path
+
+    def comes_up(self) -> bool:
+        """Wait until its raylet has registered; False: it died before, or was not there in `UP_S`."""
+        until = time.monotonic() + UP_S
+        while self.process.poll() is None and time.monotonic() < until:
+            if UP in self.log.read_text(errors="replace"):
+                return True
+            time.sleep(0.1)
+        return False
 
     def everything(self) -> list[psutil.Process]:
         """Its processes, raylet and workers among them."""
@@ -112,20 +125,11 @@ class Raylets:
 
     def start_head(self, *options: str) -> None:
         """A new head at the same address, which knows nothing of one that was there before."""
-        self.head = self._start(
-            "--head",
-            "--port",
-            str(self.port),
-            "--num-cpus",
-            str(self.head_cpus),
-            "--include-dashboard",
-            "false",
-            *options,
-        )
-        wait_for_port(self.port)
+        size = ["--port", str(self.port), "--num-cpus", str(self.head_cpus)]
+        self.head = self._start("--head", *size, "--include-dashboard", "false", *options)
 
     def add(self, cpus: int, *options: str, **environment: str) -> Machine:
-        """One more machine.
+        """One more machine, which is up.
 
         Args:
             environment: of it alone.
@@ -135,6 +139,14 @@ class Raylets:
         return machine
 
     def _start(self, *options: str, **environment: str) -> Machine:
+        for _ in range(TRIES):
+            machine = self._tried(*options, **environment)
+            if machine.comes_up():
+                return machine
+            machine.lose()
+        raise AssertionError(f"no machine in {TRIES} tries: {machine.log.read_text()[-3000:]}")
+
+    def _tried(self, *options: str, **environment: str) -> Machine:
         log = Path(self.folder) / f"{uuid.uuid4().hex[:8]}.log"
         with log.open("wb") as out:
             process = subprocess.Popen(
@@ -215,14 +227,3 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def wait_for_port(port: int) -> None:
-    """Until somebody listens there."""
-    until = time.monotonic() + UP_S
-    while True:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        assert time.monotonic() < until, f"nobody listens at port {port}"
-        time.sleep(0.1)

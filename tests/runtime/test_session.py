@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from lib.errors import UserError
-from lib.runtime.session import Session, _user_error_behind, remote_errors
+from lib.progress import Progress
+from lib.runtime.session import TOO_SLOW, Session, _user_error_behind, remote_errors, started_here
 
 
 def full(number: int) -> None:
@@ -61,3 +64,24 @@ def test_a_mistake_of_which_only_the_traceback_is_left_is_found_in_it() -> None:
     told = "RayTaskError: ...\nlib.errors.UserError: storage x is full: free some space\n\nThe above exception was ..."
     assert str(_user_error_behind(RuntimeError(told))) == "storage x is full: free some space"
     assert _user_error_behind(RuntimeError("he said lib.errors.UserError: no")) is None
+
+
+def slow(times: int, words: str = f"The current node {TOO_SLOW}. This could happen because") -> Callable[..., str]:
+    """Starts as Ray does on a busy machine: so many times not."""
+    left = [words] * times
+
+    def init(*, num_cpus: int) -> str:
+        if left:
+            raise Exception(left.pop())  # Ray raises no class of its own
+        return f"up with {num_cpus}"
+
+    return init
+
+
+def test_a_local_ray_that_was_slow_to_start_is_started_once_more(capsys: pytest.CaptureFixture[str]) -> None:
+    assert started_here(slow(1), {"num_cpus": 4}, Progress()) == "up with 4"
+    assert capsys.readouterr().err.count("once more") == 1
+    with pytest.raises(UserError, match="did not start on this machine within 15 s, twice"):
+        started_here(slow(2), {"num_cpus": 4}, Progress())
+    with pytest.raises(Exception, match=r"^another$"):
+        started_here(slow(1, "another"), {"num_cpus": 4}, Progress())
