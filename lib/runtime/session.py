@@ -83,6 +83,8 @@ class Session:
     def __init__(
         self, cluster: Cluster, progress: Progress, observer: Observer | None = None, *, store: Store | None = None
     ) -> None:
+        # Who asks Ray for something before `start` would join whatever Ray this machine has, or had: it is to be an error.
+        os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")
         self.cluster, self.progress, self.observer, self.store = cluster, progress, observer or Observer(), store
         progress.heard = self.observer.ticked
         self.started = self._own = False

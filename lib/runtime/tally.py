@@ -36,6 +36,7 @@ def tally(session: Session, subject: str, total: int, unit: str) -> Iterator[Any
     """An actor handle for workers to `add.remote(n)` to; its total is shown while the block runs."""
     import ray
 
+    session.start()
     counter: Any = ray.remote(num_cpus=0)(Tally).options(name=session.named(f"{subject}, {unit} done")).remote()
     ending = threading.Event()
 

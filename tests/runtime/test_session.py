@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
 
 from lib.errors import UserError
 from lib.progress import Progress
-from lib.runtime.session import TOO_SLOW, Session, _user_error_behind, remote_errors, started_here
+from lib.runtime.session import ROOT, TOO_SLOW, Session, _user_error_behind, remote_errors, started_here
 
 
 def full(number: int) -> None:
@@ -64,6 +66,35 @@ def test_a_mistake_of_which_only_the_traceback_is_left_is_found_in_it() -> None:
     told = "RayTaskError: ...\nlib.errors.UserError: storage x is full: free some space\n\nThe above exception was ..."
     assert str(_user_error_behind(RuntimeError(told))) == "storage x is full: free some space"
     assert _user_error_behind(RuntimeError("he said lib.errors.UserError: no")) is None
+
+
+FIRST = """
+import sys
+from lib.progress import Progress
+from lib.runtime.session import Session
+from lib.runtime.tally import tally
+from lib.study.schema import Cluster
+
+with Session(Cluster(max_gpus=0, cpus=4), Progress()) as session:
+    import ray
+
+    try:
+        ray.put(1)
+    except ray.exceptions.RaySystemError:
+        print("nobody's Ray is joined")
+    with tally(session, "embed", 1, "rows") as counter:
+        ray.get(counter.add.remote(1))
+        print("CPUs:", ray.cluster_resources()["CPU"])
+"""
+
+
+@pytest.mark.ray
+def test_what_asks_for_ray_first_starts_it_and_joins_no_other() -> None:
+    told = subprocess.run(
+        [sys.executable, "-c", FIRST], cwd=ROOT, capture_output=True, text=True, timeout=180, check=False
+    )
+    assert told.stdout.splitlines() == ["nobody's Ray is joined", "CPUs: 4.0"], told.stderr[-3000:]
+    assert "Ray started here" in told.stderr
 
 
 def slow(times: int, words: str = f"The current node {TOO_SLOW}. This could happen because") -> Callable[..., str]:
