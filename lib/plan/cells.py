@@ -104,9 +104,11 @@ class CellPlanner:
 
     @property
     def _adapters(self) -> str:
-        """How adapters get into the engine."""
-        adapters = self.study.evaluate.engine.adapters
-        return ("rows" if self.study.cluster.max_gpus else "swap") if adapters == "auto" else adapters
+        """How adapters get into the engine. By the row where vLLM's kernels for it run: on GPUs, in bf16."""
+        engine = self.study.evaluate.engine
+        if engine.adapters != "auto":
+            return engine.adapters
+        return "rows" if self.study.cluster.max_gpus and engine.dtype == "bf16" else "swap"
 
     def _check_engine(self) -> None:
         """Raises:
@@ -117,6 +119,11 @@ class CellPlanner:
             raise UserError(
                 f"evaluate.engine.tensor_parallel is {engine.tensor_parallel} and cluster.max_gpus {gpus}: lower one or "
                 "raise the other"
+            )
+        if engine.adapters == "rows" and engine.dtype == "fp32" and gpus:
+            raise UserError(
+                "evaluate.engine.adapters is rows and its dtype fp32, and on GPUs vLLM computes adapters by the row in bf16 "
+                "only: set dtype: bf16 or adapters: swap"
             )
         if engine.max_loras > 1 and self._adapters == "swap":
             raise UserError(

@@ -43,6 +43,11 @@ class Batch:
     stop: int
     """The id that an answer ends with, for beams."""
 
+    @property
+    def decoding(self) -> tuple[Generation, int]:
+        """How it is answered: batches of which this is equal may go together."""
+        return self.generation, self.stop
+
 
 @dataclass(frozen=True, kw_only=True)
 class AnswerJob:

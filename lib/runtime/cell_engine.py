@@ -140,7 +140,8 @@ class CellEngine(VllmEngine):
     def _in_step(
         self, group: Sequence[CellJob], streams: Mapping[int, Asking], besides: Loras, failed: dict[int, str]
     ) -> dict[int, int]:
-        """Run streams of batches side by side: what all of them ask next is one batch, cell by cell. Tokens of each."""
+        """Run streams of batches side by side: what all of them ask next is one batch, cell by cell, for each way to decode
+        (where decoding is an axis, cells that had a part of their answers stand at different ones). Tokens of each."""
         tokens, waiting = dict[int, int](), dict[int, Batch]()
 
         def go_on(number: int, answers: list[Said] | None) -> None:
@@ -154,9 +155,16 @@ class CellEngine(VllmEngine):
             go_on(number, None)
         while waiting:
             asked, waiting = waiting, {}
-            answers = self.ask(list(asked.values()), [besides[number] for number in asked])
-            for number, said_now in zip(asked, answers, strict=True):
-                go_on(number, said_now)
+            alike: list[list[int]] = []
+            for number, batch in asked.items():
+                like = next((one for one in alike if asked[one[0]].decoding == batch.decoding), None)
+                if like is None:
+                    alike.append(like := [])
+                like.append(number)
+            for numbers in alike:
+                answers = self.ask([asked[number] for number in numbers], [besides[number] for number in numbers])
+                for number, said_now in zip(numbers, answers, strict=True):
+                    go_on(number, said_now)
         return tokens
 
     def _loaded(self, cell: Trained | None) -> canary.CanaryResult:

@@ -21,6 +21,7 @@ from lib.embedding.choose_k import choose_k
 from lib.embedding.kmeans import Ask, draw, fit, in_process, inertia
 from lib.embedding.search import Metric
 from lib.embedding.stored import read_vectors
+from lib.errors import RetriableError
 from lib.files import array_bytes, write_bytes, write_table
 from lib.plan import Lookup, Node
 from lib.runtime.session import SMALL_ROWS, Session, remote_errors
@@ -58,6 +59,10 @@ class Holder:
         faiss.omp_set_num_threads(threads)
         self.folder, self.parts, self.metric, self.keep = here(embedded), blocks, metric, keep
         self.blocks: dict[int, Block] = {}
+
+    def ready(self) -> bool:
+        """Answers once there is a place for it."""
+        return True
 
     def answer(self, question: Callable[[Block], T], number: int) -> T:
         """The question put to one block of this holder."""
@@ -113,6 +118,14 @@ def holding(session: Session, embedded: Address, blocks: list[list[Part]], setti
     ]
     try:
         with remote_errors():
+            up, _ = ray.wait(
+                [one.ready.remote() for one in actors], num_returns=count, timeout=session.cluster.start_deadline_s
+            )
+            if len(up) < count:
+                raise RetriableError(
+                    f"{len(up)} of clusters.workers {count} found a place in {session.cluster.start_deadline_s} s: lower it"
+                )
+            ray.get(up)
             yield Holders(actors, len(blocks))
     finally:
         for one in actors:

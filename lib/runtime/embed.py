@@ -3,12 +3,13 @@
 Examples are partitioned by instruction already, so no text has to be moved: an actor takes one hash range of one pool,
 reads its rows, embeds what no other pool has vectors for, and writes one file. What a kill leaves behind are whole
 partitions, and the next run makes the others. A partition is small enough that little is lost and large enough that its
-batches are full; all missing partitions of all pools go through one set of actors, since an encoder takes longer to load
+batches are full; all missing partitions of an encoder's pools go through one set of actors, since an encoder takes longer to load
 than a small pool to embed.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection
 from contextlib import ExitStack
 from pathlib import Path
@@ -33,13 +34,30 @@ PART_ROWS = 16_384
 """Rows of a partition: 25 MB of float32 vectors of 384 dimensions."""
 
 
+OF_ENCODER = ("pooling", "dtype", "storage")
+"""What an embedding's identity says of its encoder, beside the model."""
+
+
+def by_encoder(nodes: list[Node]) -> list[list[Node]]:
+    """Nodes that one encoder serves, together: where it is an axis of the study there are several."""
+    groups = defaultdict[tuple[str, ...], list[Node]](list)
+    for node in nodes:
+        identity = node.identity or {}
+        groups[str(node.inputs["encoder"].key), *(identity[name] for name in OF_ENCODER)].append(node)
+    return list(groups.values())
+
+
 def embed(session: Session, lookup: Lookup, nodes: list[Node]) -> str:
-    """Vectors of every node's pool: partitions of `vectors_schema`, sorted by text_id."""
+    """Vectors of every node's pool: partitions of `vectors_schema`, sorted by text_id.
+
+    Args:
+        nodes: of one encoder (`by_encoder`).
+    """
     settings = {
         **dict(nodes[0].task), "threads": None if session.gpus else session.threads,
         "device": "cuda" if session.gpus else "cpu", "study": session.observer.study,
     }  # fmt: skip
-    settings |= {name: (nodes[0].identity or {})[name] for name in ("pooling", "dtype", "storage")}
+    settings |= {name: (nodes[0].identity or {})[name] for name in OF_ENCODER}
     encoder = lookup.address(nodes[0].inputs["encoder"])
     with ExitStack() as stack:
         items: list[dict[str, Any]] = []

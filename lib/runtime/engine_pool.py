@@ -38,7 +38,7 @@ def on_engines(
         actor_class: made into a Ray actor; constructed with `settings` and `arguments`.
         ask: (actor, job) -> object reference. Asked again, of a fresh engine, when the first was lost: a job must then
             find by itself what of it is done.
-        retries: engines that one job may lose before the error is raised.
+        retries: engines that one job may lose, and that may in a row be lost while they start, before the error is raised.
 
     Raises:
         RetriableError: no engine came up in time, or too many were lost.
@@ -70,8 +70,15 @@ def on_engines(
             if not ready:
                 continue
             if ready[0] in fleet.starting:
-                with remote_errors():
-                    ray.get(ready[0])
+                try:
+                    with remote_errors():
+                        ray.get(ready[0])
+                except RetriableError as error:  # its machine went while it started
+                    if fleet.lost_at_start(ready[0]) > retries:
+                        raise
+                    progress.say(f"{stage}: engine lost while it started ({error}); starting another")
+                    session.observer.engine_lost(f"{stage}, starting", 1)
+                    continue
                 if fleet.up(ready[0]) == 1:
                     progress.say(f"{stage}: engine ready")
                 continue
@@ -111,7 +118,7 @@ class _Fleet:
         self._actor: Any = ray.remote(num_cpus=1, num_gpus=settings.gpus, runtime_env=environment)(actor_class)
         self._arguments, self._deadline_s, self._name = (settings, *arguments), deadline_s, name
         self._all: list[Any] = []
-        self._were_up = 0
+        self._were_up = self._never_up = 0
         self.starting: dict[Any, tuple[Any, float]] = {}
         """What tells that an engine is up -> the engine, and when it was started."""
         self.idle: list[Any] = []
@@ -125,8 +132,16 @@ class _Fleet:
         """An engine is up: how many there have been."""
         engine, _ = self.starting.pop(told)
         self.idle.append(engine)
+        self._never_up = 0
         self._were_up += 1
         return self._were_up
+
+    def lost_at_start(self, told: Any) -> int:
+        """An engine will not come up; another is started. How many in a row have not."""
+        engine, _ = self.starting.pop(told)
+        self.replace(engine)
+        self._never_up += 1
+        return self._never_up
 
     def replace(self, engine: Any) -> None:
         import ray

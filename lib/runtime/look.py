@@ -45,21 +45,34 @@ class Value:
     """The largest of the sets that it is limited on; None: no limit."""
 
 
+class NotServed(Exception):
+    """An engine does not answer for a cell, and goes on with others. The fault is nobody's to mend in the study."""
+
+
+def ranks_of(study: Study) -> list[int]:
+    """Every rank that an adapter of the searched points may end with: of LoRA, and of an average that has its own."""
+    recipes = [recipe_of(study.recipe, one.recipe, one.name) for one in study.models]
+    found: list[Any] = [one.lora.r for one in recipes] + [one.ema.rank for one in recipes if one.ema]
+    for whole, name in (("recipe.lora", "r"), ("recipe.ema", "rank")):
+        found += [one.get(name) for one in study.sweep.axes.get(whole, []) if isinstance(one, Mapping)]
+        found += study.sweep.axes.get(f"{whole}.{name}", [])
+        found += [int(one.to) for path, one in study.sweep.ranges.items() if path == f"{whole}.{name}"]
+    return [rank for rank in found if rank]
+
+
 class Answering:
     """The engine of one base model, started when it is first needed and restarted by Ray when it dies."""
 
     def __init__(self, session: Session, study: Study, model: str, title: str, dtype: str, rows: bool) -> None:
-        ranks = [recipe_of(study.recipe, one.recipe, one.name).lora.r for one in study.models]
-        ranks += study.sweep.axes.get("recipe.lora.r", [])
-        ranks += [int(one.to) for path, one in study.sweep.ranges.items() if path == "recipe.lora.r"]
         self.session, self.study = session, study
-        self.settings = engine_settings(session, study, model, dtype, title=title, rows=rows, rank=max(ranks))
+        self.settings = engine_settings(session, study, model, dtype, title=title, rows=rows, rank=max(ranks_of(study)))
         self.actor: Any = None
 
     def ask(self, jobs: Sequence[Any]) -> None:
         """Have cells answer what they are asked.
 
         Raises:
+            NotServed: a cell's answers would not be its own, or it lost its engine too often.
             RetriableError: the engine does not come up, or is lost too often.
         """
         import ray
@@ -74,7 +87,9 @@ class Answering:
             with remote_errors():
                 ray.get(self.actor.ready.remote(), timeout=self.session.cluster.start_deadline_s)
         with remote_errors():
-            ray.get(self.actor.answer.remote(list(jobs)))
+            told = ray.get(self.actor.answer.remote(list(jobs)))
+        if errors := [one["error"] for one in told if "error" in one]:
+            raise NotServed(errors[0])
 
     def stop(self) -> None:
         """End the engine."""
@@ -125,7 +140,10 @@ class Looker:
     def name_looks(self, key: str) -> str:
         """What looks at a cell are kept under: all that decides their values."""
         asked = {name: self._base(name).key for name in self._sets}
-        return look_name(key, {"asked": asked, "judge": self.judge.identity, "version": VERSIONS["judge"]})
+        rules = self.study.sweep.search
+        schedule = {"factor": rules.factor, "rungs": rules.rungs}  # a look's time is one of this schedule
+        judged = {"judge": self.judge.identity, "metric": self.objective.metric, "version": VERSIONS["judge"]}
+        return look_name(key, {"asked": asked, **judged, **schedule})
 
     def look(self, trained: CellJob, key: str, engine: Answering) -> Value:
         """What the weights that a cell has on its way are worth. Nothing of it stays.

@@ -162,6 +162,7 @@ def _go_through(
             plan = make_plan(study, lookup, online=True)
             store_plan(plan, lookup.store, ended=False)
             session.observer.planned(plan, lookup, failed)
+            labels = plan.labels  # of those that failed in a search before, too
             plan = plan.without(failed)
             plan = plan if chosen is None else plan.only(chosen)
             nodes = plan.nodes(stage)
@@ -182,7 +183,7 @@ def _go_through(
             with session.observer.stage(stage, len(nodes), len(missing)), remote_errors():
                 failed |= run_stage(stage, missing, plan, session, lookup)
             if study.sweep.on_cell_error == "stop":
-                raise_failures(failed, plan.labels)
+                raise_failures(failed, labels)
         elif not first and chosen is None:
             progress.say(f"{stage}: have {len(nodes)} of {len(nodes)}")
         if stage == "sample":  # what people wait for at once, and not after the training
@@ -234,9 +235,10 @@ def run_stage(stage: str, missing: list[Node], plan: Plan, session: Session, loo
         for outcome in ingest(session, lookup, missing):
             progress.say(f"ingest {outcome}")
     elif stage == "embed":
-        from lib.runtime.embed import embed
+        from lib.runtime.embed import by_encoder, embed
 
-        progress.say(f"embed {embed(session, lookup, missing)}")
+        for nodes in by_encoder(missing):
+            progress.say(f"embed {embed(session, lookup, nodes)}")
     elif stage == "guard":
         from lib.runtime.guards import guard_corpus
 

@@ -27,7 +27,8 @@ from lib.plan.tried import Look, read_looks, read_tried
 from lib.progress import Progress
 from lib.runtime.cell_engine import CellJob, Trained
 from lib.runtime.halving import Halving
-from lib.runtime.look import Answering, Looker
+from lib.runtime.look import Answering, Looker, NotServed
+from lib.runtime.observer import Observer
 from lib.runtime.pipeline import Finish, Outcomes, raise_failures, run, unfinished
 from lib.runtime.search_queue import SearchQueue
 from lib.runtime.search_state import Found, Searching, Trial
@@ -55,7 +56,7 @@ def search(study: Study, progress: Progress, finish: Finish) -> None:
     """
     begun, budget = time.monotonic(), study.sweep.time_budget
     lookup = Lookup(Store(study.storage))
-    with Session(study.cluster, progress, store=lookup.store) as session:
+    with Session(study.cluster, progress, Observer(study), store=lookup.store) as session:
         run(study, progress, until="mix", session=session)
         session.last_start = begun + seconds(budget) if budget else None
         found = Found(study, read_looks(study))
@@ -211,6 +212,8 @@ class Judged(threading.Thread):
                 self.state.found.over |= "over" in event
         except UserError as error:
             trial.failed = {"error": str(error), "user": True}
+        except NotServed as error:
+            trial.failed = {"error": str(error), "user": False}
         except Exception as error:  # without its engine a search cannot go on
             self.broken = (
                 error if isinstance(error, RetriableError) else RetriableError(f"the search's engine: {error}")
@@ -219,6 +222,8 @@ class Judged(threading.Thread):
             self.state.found.over = True
         if event["kind"] == "end" or trial.failed:
             self.state.tell_end(trial)
+        if event["kind"] == "look" and trial.failed:  # nobody decides of a look that failed, and its group waits
+            self.state.give_back(trial.key, event["time"])
 
     def _look(self, event: dict[str, Any], trial: Trial) -> None:
         """A cell waits, its weights written: what they are worth. The weights go."""

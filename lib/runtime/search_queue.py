@@ -59,6 +59,11 @@ class SearchQueue(CellQueue):
             self.more.clear()
             await self.more.wait()
 
+    def _let_go(self, group: str) -> None:
+        """What a lost group held is for one that waits, which has to be woken."""
+        super()._let_go(group)
+        self.more.set()
+
     async def close(self) -> None:
         """There will be no more cells."""
         self.closed = True

@@ -167,6 +167,10 @@ class Searching:
         self._call("tell", trial.key, told)
         self._call("end", trial.key)
 
+    def give_back(self, key: str, time: int) -> None:
+        """A cell whose look failed does not go on, and its group is free."""
+        self._call("decide", key, time, False)
+
     def decided(self, key: str, time: int, goes_on: bool) -> None:
         """What the scheduler says of a look."""
         trial = self.found.trials[key]

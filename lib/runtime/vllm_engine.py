@@ -106,24 +106,36 @@ class VllmEngine:
         self._watch_steps()
 
     def _watch_steps(self) -> None:
-        """Every step of the engine that gives something counts as progress."""
-        engine, watchdog, meter = self.llm.llm_engine, self.watchdog, self.meter
-        step = engine.step
+        """Every step that gives a token counts as progress. What `LLM` hands on are whole answers, and may take long."""
+        core, watchdog, meter = self.llm.llm_engine.engine_core, self.watchdog, self.meter
+        get_output = core.get_output
 
         def watched() -> Any:
-            given = step()
-            if given:
+            given = get_output()
+            if given.outputs:
                 watchdog.moved()
                 meter.progress()
             return given
 
-        engine.step = watched
+        core.get_output = watched
 
     def _restart(self, model: str | None = None) -> None:
+        """A fresh engine in place of this one, whose memory is free by then.
+
+        vLLM hides what it started with from the garbage collector until an engine is shut down; one that is only dropped would
+        keep its weights and its cache, and on a GPU the next one would find no room.
+        """
         import gc
 
-        self.llm = None
+        import torch
+
+        core = self.llm.llm_engine.engine_core
+        del core.get_output  # the watched one, which holds the engine
+        core.shutdown()
+        self.llm = core = None
         gc.collect()
+        if self.settings.gpu:
+            torch.cuda.empty_cache()
         self._start(model)
 
     def _reset_cache(self) -> None:

@@ -286,8 +286,12 @@ def test_gpus_decide_how_adapters_are_served(folder: Path) -> None:
         return {str((node.identity or {})["adapters"]) for node in plan.nodes("generate") if node.identity}
 
     assert served() == {"swap"}
-    assert served("cluster.max_gpus=2") == {"rows"}
-    assert served("cluster.max_gpus=2", "evaluate.engine.adapters=swap") == {"swap"}
+    assert served("cluster.max_gpus=2") == {"swap"}, (
+        "the demo answers in fp32, for which GPUs have no adapters by the row"
+    )
+    half = ("cluster.max_gpus=2", "evaluate.engine.dtype=bf16")
+    assert served(*half) == {"rows"}
+    assert served(*half, "evaluate.engine.adapters=swap") == {"swap"}
 
 
 @pytest.mark.parametrize(("error", "dtype"), [(0.1, "bf16"), (0.11, "fp32")])
@@ -473,6 +477,7 @@ def test_axes_are_checked_like_the_file() -> None:
         (["evaluate.engine.tensor_parallel=2"], "evaluate.engine.tensor_parallel is 2 and cluster.max_gpus 0"),
         (["evaluate.engine.tensor_parallel=4", "cluster.max_gpus=2"], "tensor_parallel is 4 and cluster.max_gpus 2"),
         (["evaluate.engine.max_loras=4"], "max_loras is 4, and weights are swapped here"),
+        (["evaluate.engine.adapters=rows", "cluster.max_gpus=1"], "set dtype: bf16 or adapters: swap"),
     ],
 )
 def test_settings_of_the_engine_without_effect_are_refused(tmp_path: Path, overrides: list[str], said: str) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -11,11 +13,14 @@ from lib.corpus.partitions import parts_in
 from lib.embedding.encoder import Encoder
 from lib.embedding.stored import read_vectors
 from lib.models.source import resolve_model
-from lib.plan import Lookup, Node
+from lib.plan import Lookup, Node, Plan
+from lib.progress import Progress
 from lib.runtime import embed as stage
 from lib.runtime.ingest import ingest
+from lib.runtime.pipeline import run_stage
 from lib.runtime.session import Session
 from lib.store import Store
+from lib.study.schema import Cluster
 
 pytestmark = [pytest.mark.ray, pytest.mark.engine]
 FIRST = [f"How do I sort {n} apples {'by colour ' * (n % 5)}?" for n in range(40)]
@@ -26,10 +31,10 @@ def pool(title: str, texts: list[str]) -> Node:
     return Node(stage="ingest", title=title, identity={"prompts": texts}, task={"prompts": texts})
 
 
-def vectors(source: Node, encoder: Node, reuse: list[Node]) -> Node:
+def vectors(source: Node, encoder: Node, reuse: list[Node], pooling: str = "model") -> Node:
     return Node(
         stage="embed", title=source.title, inputs={"encoder": encoder, "pool": source},
-        identity={"pool": source.key, "text": "instruction", "pooling": "model", "dtype": "float32", "storage": "float32"},
+        identity={"pool": source.key, "text": "instruction", "pooling": pooling, "dtype": "float32", "storage": "float32"},
         task={"batch": 8, "workers": None, "reuse": reuse},
     )  # fmt: skip
 
@@ -76,3 +81,26 @@ def test_every_text_is_embedded_once_and_what_a_kill_left_is_kept(
     for one, vector in zip(others.to_pylist(), theirs, strict=True):
         if one in own:
             np.testing.assert_array_equal(vector, own[one])  # taken over, not computed again
+
+
+def test_encoders_that_are_an_axis_are_not_mixed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Each is loaded by itself, and takes over the vectors of no other."""
+    asked: list[list[str]] = []
+    monkeypatch.setattr(
+        stage, "embed", lambda session, lookup, nodes: asked.append([node.title for node in nodes]) or ""
+    )
+    encoders = [Node(stage="model", title=name, identity={"content": name}) for name in ("one", "other")]
+    nodes = [
+        vectors(pool(f"{title} {encoder.title} {pooling}", FIRST[:2]), encoder, [], pooling)
+        for title in ("corpus", "benign")
+        for encoder in encoders
+        for pooling in ("model", "mean")
+    ]
+    run_stage(
+        "embed", nodes, cast(Plan, None), Session(Cluster(max_gpus=0), Progress(io.StringIO())), Lookup(Store(tmp_path))
+    )
+    assert asked == [
+        [f"{title} {name} {pooling}" for title in ("corpus", "benign")]
+        for name in ("one", "other")
+        for pooling in ("model", "mean")
+    ]

@@ -11,6 +11,7 @@ import json
 import os
 import signal
 import time
+import weakref
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,14 @@ class Troublesome(CellEngine):
     """An engine that can be told to go wrong."""
 
     trouble = ""
+
+    def _start(self, model: str | None = None) -> None:
+        super()._start(model)
+        self.started = [*getattr(self, "started", ()), weakref.ref(self.llm.llm_engine)]
+
+    def engines(self) -> tuple[int, int]:
+        """How many were started here, and how many of these are in memory."""
+        return len(self.started), sum(one() is not None for one in self.started)
 
     def get_into(self, trouble: str) -> int:
         self.trouble = trouble
@@ -199,6 +208,9 @@ def test_a_swap_that_does_nothing_is_found_out(engine: tuple[Any, Path], cells: 
     refused()
     [said] = get(actor.answer.remote([CellJob(cell=cells[1], jobs=[job("12" * 16)])]))
     assert said["canary"] == "passed"
+    started, alive = get(actor.engines.remote())
+    assert started > 2
+    assert alive == 1, "an engine that was given up keeps its memory"
 
 
 def test_a_cell_whose_blocks_lose_their_engines_fails_alone(engine: tuple[Any, Path], cells: list[Trained]) -> None:
@@ -223,6 +235,7 @@ class Stub(CellEngine):
 
     def __init__(self) -> None:
         self.asked: list[int] = []
+        self.ways: list[set[int]] = []
 
     def _loaded(self, cell: Trained | None) -> canary.CanaryResult:
         if cell and cell.key == "not served":
@@ -234,11 +247,12 @@ class Stub(CellEngine):
         for number in range(3):
             if title == "fails" and number == 1:
                 raise RetriableError("lost twice")
-            yield Batch([[number]], Generation(), 0)
+            yield Batch([[number]], Generation(max_tokens=8 if title == "short" and number else 16), 0)
         return 3
 
     def ask(self, batches: Sequence[Batch], besides: Loras) -> list[list[Said]]:
         self.asked.append(len(batches))
+        self.ways.append({batch.generation.max_tokens for batch in batches})
         return [[] for _ in batches]
 
 
@@ -251,6 +265,16 @@ def test_of_cells_that_share_a_batch_one_fails_and_the_others_go_on() -> None:
     assert [one.get("error") for one in said] == [None, "lost twice", "not served", None]
     assert [one.get("tokens") for one in said] == [3, None, None, 3]
     assert engine.asked == [3, 2, 2]
+
+
+def test_cells_at_different_ways_to_decode_do_not_share_a_batch() -> None:
+    """Where decoding is an axis, and one of the cells has a part of its answers already."""
+    engine = Stub()
+    engine.settings = settings(Path("none"))
+    cells = {name: Trained(key=name, folder=Path(name), form="adapter") for name in ("good", "short", "fine")}
+    said = engine.answer([CellJob(cell=cell, jobs=[name]) for name, cell in cells.items()])  # type: ignore[list-item]
+    assert [one["tokens"] for one in said] == [3, 3, 3]
+    assert (engine.asked, engine.ways) == ([3, 2, 1, 2, 1], [{16}, {16}, {8}, {16}, {8}])
 
 
 def test_what_is_lost_is_a_block_and_a_block_that_hangs_is_given_up(

@@ -101,3 +101,18 @@ def test_when_no_group_will_come_any_more_later_cells_end_too() -> None:
         assert queue.outcome == {"a": lost, "b": lost}
 
     run(body())
+
+
+def test_a_group_that_waits_takes_what_a_lost_one_held() -> None:
+    async def body() -> None:
+        queue = SearchQueue(2)
+        await queue.add(cell("a"))
+        assert await queue.take("g0")
+        waiting = asyncio.create_task(queue.take("g1"))
+        await asyncio.sleep(0)
+        await queue.release("g0")
+        taken = await waiting
+        assert taken is not None
+        assert taken["key"] == "a"
+
+    run(body())
