@@ -42,7 +42,8 @@ class Engine(Part):
     """Precision the answers are computed in. A merged cell whose bf16 rounding error is over 0.1 is served in fp32."""
     adapters: Literal["auto", "rows", "swap"] = "auto"
     """`rows`: the adapter goes with the row; `swap`: merged weights are loaded into the running engine. `auto`: rows
-    on GPUs, swap on CPUs, where vLLM's adapter kernels are about eight times slower."""
+    on GPUs in bf16; swap in fp32, which vLLM's adapter kernels for GPUs do not take, and on CPUs, where they are about eight
+    times slower."""
     max_loras: Annotated[Integer, Field(ge=1, le=64)] = 1
     """With `rows`: blocks of so many cells are answered in one batch, each row with its cell's adapter. More fills a GPU that
     one cell's prompts do not; what shares a batch can move a token, so that tables compare best with 1."""
