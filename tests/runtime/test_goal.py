@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +12,13 @@ import pyarrow as pa
 import pytest
 
 from lib.errors import GoalMissed, UserError
-from lib.plan import Lookup, Plan
+from lib.plan import Lookup, Node, Plan
 from lib.progress import Progress
 from lib.runtime import goal as driver
 from lib.runtime.pipeline import Outcomes
 from lib.statistics.results import RESULTS
 from lib.study.schema import Study
-from tests.makers import demo, finished
+from tests.makers import demo, finished, title
 
 GRID = ("sweep.strategy=[none, sss]", "sweep.budget=[8, 16, 24, 32, 40, 48]", "sweep.draw=[0, 1, 2, 3, 4, 5, 6, 7]")
 
@@ -31,6 +31,7 @@ class World:
         self.chosen: list[set[str] | None] = []
         self.reported: list[str] = []
         self.told: Any = None
+        self.said = io.StringIO()
 
     def run(
         self, study: Study, progress: Progress, *, chosen: Any = None, failed: Outcomes | None = None, **_: Any
@@ -74,12 +75,18 @@ class World:
         self.reported, self.told = [cell.label for cell in plan.cells], goal
 
 
-def search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, world: World, *overrides: str) -> Any:
+def search(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    world: World,
+    *overrides: str,
+    content: Callable[[Node], str] = title,
+) -> Any:
     study = demo(tmp_path, *GRID, *overrides)
-    finished(study)
+    finished(study, content=content)
     monkeypatch.setattr(driver, "run", world.run)
     monkeypatch.setattr(driver, "make_results", world.results)
-    return driver.search_budgets(study, Progress(io.StringIO()), world.finish)
+    return driver.search_budgets(study, Progress(world.said), world.finish)
 
 
 GOAL = "goal={at_most: 0.1, over_refusal_at_most: 0.1, utility_drop_at_most: 0.05}"
@@ -116,6 +123,30 @@ def test_a_cell_that_failed_is_told_as_failed_and_another_takes_its_place(
     [verdict] = search(tmp_path, monkeypatch, world, GOAL).values()
     assert verdict.reached == 24
     assert "smollm2-135m sss-24 draw 3" not in world.reported
+
+
+def test_of_draws_crossed_with_seeds_only_runs_that_share_neither_are_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At 24 rows the pool is used up: every draw is the same selection, and only the seeds are different runs."""
+
+    def content(node: Node) -> str:
+        return "all rows" if node.title.startswith("random-24") else node.title
+
+    grid = ["sweep.strategy=[none, random]", "sweep.budget=[8, 16, 24]", "sweep.draw=[0, 1, 2, 3]"]
+    world = World({8: 0.5, 16: 0.1, 24: 0.1})
+    with pytest.raises(GoalMissed):
+        search(
+            tmp_path, monkeypatch, world, "goal={at_most: 0.1}", *grid, "sweep.seed=[0, 1, 2, 3, 4]", content=content
+        )
+    asked = set[str]().union(*(one for one in world.chosen if one))
+    pairs = {"", " draw 1 seed 1", " draw 2 seed 2", " draw 3 seed 3"}
+    for budget, allowed in ((8, pairs), (16, pairs), (24, {"", " seed 1", " seed 2", " seed 3"})):
+        head = f"smollm2-135m random-{budget}"
+        own = {label.removeprefix(head) for label in asked if label.startswith(head)}
+        assert own <= allowed
+        assert len(own) > 1 or budget == 8
+    assert world.said.getvalue().count("goal: 4 of 20 runs a budget count, those that share neither draw nor seed") == 1
 
 
 @pytest.mark.parametrize(
