@@ -70,6 +70,7 @@ def conclusions(
     judges = (by[1], judge, "")
     for model in dict.fromkeys(one.model for one in found.means):
         means = [one for one in found.means if one.model == model]
+        arms = [one for one in found.arms if one.model == model]
         own = [one for one in found.comparisons if one.model == model]
         safety = [one for one in own if (one.metric, one.judge) == by]
         trends = [one for one in found.trends if (one.model, one.metric, one.judge) == (model, *by)]
@@ -79,7 +80,7 @@ def conclusions(
         out.append(
             Conclusions(
                 model=model,
-                advice=advise(means, own, standings, by, verdicts),
+                advice=advise(means, own, standings, by, arms, verdicts),
                 alone=alone_sentence(means, by),
                 comparisons=tuple(
                     _with_prompts(one, safety, comparison_sentence(one, costs(one, own, judges))) for one in safety
