@@ -139,7 +139,7 @@ def points(means: Sequence[Mean], safety: tuple[str, str], judges: Sequence[str]
     lm-evaluation-harness scored, with its sign turned, so that all of these are better when lower."""
     found: dict[str, dict[str, tuple[float, float, float]]] = {}
     for one in means:
-        known = metric(one.metric.partition(",")[0])
+        known = metric(one.metric)
         if one.strategy != BASE and one.judge == HARNESS and known.better == "high" and not known.detail:
             span = (-one.value, -one.high, -one.low)
             found.setdefault(label_of(one), {})[f"{one.metric} {one.prompts}"] = span

@@ -139,9 +139,7 @@ def _measure(own: Sequence[Arm]) -> tuple[tuple[str, str], ...]:
     scores = [
         (arm.metric, arm.prompts)
         for arm in own
-        if arm.judge == HARNESS
-        and (known := metric(arm.metric.partition(",")[0])).better == "high"
-        and not known.detail
+        if arm.judge == HARNESS and (known := metric(arm.metric)).better == "high" and not known.detail
     ]
     return tuple(scores) or tuple((arm.metric, "") for arm in own if arm.metric == HOLDOUT_LOSS)
 
