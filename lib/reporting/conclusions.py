@@ -18,13 +18,12 @@ from lib.reporting.equal import EqualWords, equal_words
 from lib.reporting.findings import recipe_words
 from lib.reporting.sentences import comparison_sentence, metric_words, pareto_sentence, trend_sentence
 from lib.reporting.words import number
-from lib.statistics.catalogue import metric
 from lib.statistics.compare import BASE, NONE, Comparison
 from lib.statistics.equal import EqualUse
 from lib.statistics.means import Mean
 from lib.statistics.pareto import Point, Standing, pareto
 from lib.statistics.study import Statistics
-from lib.statistics.utility import JUDGE as HARNESS
+from lib.statistics.utility import is_usefulness
 
 Goals = Mapping[tuple[str, str, str], GoalVerdict]
 """What was found of a study's goal, by model, strategy and recipe."""
@@ -139,8 +138,7 @@ def points(means: Sequence[Mean], safety: tuple[str, str], judges: Sequence[str]
     lm-evaluation-harness scored, with its sign turned, so that all of these are better when lower."""
     found: dict[str, dict[str, tuple[float, float, float]]] = {}
     for one in means:
-        known = metric(one.metric)
-        if one.strategy != BASE and one.judge == HARNESS and known.better == "high" and not known.detail:
+        if one.strategy != BASE and is_usefulness(one.metric, one.judge):
             span = (-one.value, -one.high, -one.low)
             found.setdefault(label_of(one), {})[f"{one.metric} {one.prompts}"] = span
     for one in sorted((m for m in means if m.judge in judges), key=lambda m: judges.index(m.judge)):

@@ -27,6 +27,7 @@ from lib.runtime.pipeline import Outcomes, run, unfinished
 from lib.runtime.session import Session
 from lib.statistics.arms import coordinates
 from lib.statistics.results import make_results
+from lib.statistics.utility import is_usefulness
 from lib.store import Store
 from lib.study.goal import Goal
 from lib.study.schema import Study
@@ -165,7 +166,7 @@ def _limits(goal: Goal, base: Mapping[str, Values], references: bool) -> tuple[L
     """The limits of the goal, one for each prompt set that gives the metric, as the untouched models have it.
 
     Raises:
-        UserError: the first judge gives no such metric, or there is no `none` to hold usefulness against.
+        UserError: the first judge gives no such metric, there is no `none` to hold usefulness against, or no score of it.
     """
     values = next(iter(base.values()))
     sets: dict[str, dict[str, int]] = defaultdict(dict)
@@ -178,6 +179,13 @@ def _limits(goal: Goal, base: Mapping[str, Values], references: bool) -> tuple[L
         )
     if _compares(goal) and not references:
         raise UserError("goal.utility_drop_at_most is held against strategy none: add none to sweep.strategy")
+    scores = [(metric, judge) for metric, judge, _ in values if judge == HARNESS]
+    if _compares(goal) and scores and not any(is_usefulness(*score) for score in scores):
+        given = ", ".join(sorted({metric for metric, _ in scores}))
+        raise UserError(
+            f"goal.utility_drop_at_most needs a score of which more is better, and evaluate.lm_eval gives {given}: add a task "
+            "with acc or exact_match, or leave lm_eval out for the held-out loss"
+        )
     counts = {metric: max(found.values()) for metric, found in sets.items()}
     return tuple(
         one
@@ -251,7 +259,7 @@ def _values(plan: Plan, lookup: Lookup, labels: set[str] | None) -> dict[str, Va
 
 def _drop(reference: Values, own: Values) -> float:
     """What usefulness lost against `none`, as a share."""
-    scores = [key for key in reference if key[1] == HARNESS and key in own]
+    scores = [key for key in reference if is_usefulness(key[0], key[1]) and key in own]
     if scores:
         return sum(reference[key][0] - own[key][0] for key in scores) / len(scores)
     losses = [found[key][0] for found in (own, reference) for key in found if key[0] == LOSS]

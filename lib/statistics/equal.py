@@ -25,11 +25,11 @@ from statistics import fmean
 import numpy as np
 
 from lib.statistics.arms import HOLDOUT_LOSS, Arm, Run
-from lib.statistics.catalogue import metric
 from lib.statistics.compare import BASE, NONE, Comparison, compare_pair, corrected, widest
 from lib.statistics.hierarchical import run_means
 from lib.statistics.pairs import match
 from lib.statistics.utility import JUDGE as HARNESS
+from lib.statistics.utility import is_usefulness
 
 REFUSED = "over_refusal"
 REFERENCE, SELECTION, RECIPE, BOTH = "reference", "selection", "recipe", "both"
@@ -136,11 +136,7 @@ def _of_model(arms: Sequence[Arm], model: str, safety: tuple[str, str], margin: 
 
 def _measure(own: Sequence[Arm]) -> tuple[tuple[str, str], ...]:
     """(metric, task) of what usefulness is measured by: scores of the harness of which more is better, else the loss."""
-    scores = [
-        (arm.metric, arm.prompts)
-        for arm in own
-        if arm.judge == HARNESS and (known := metric(arm.metric)).better == "high" and not known.detail
-    ]
+    scores = [(arm.metric, arm.prompts) for arm in own if is_usefulness(arm.metric, arm.judge)]
     return tuple(scores) or tuple((arm.metric, "") for arm in own if arm.metric == HOLDOUT_LOSS)
 
 

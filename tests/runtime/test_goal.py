@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 from collections.abc import Callable, Collection
@@ -12,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 from lib.errors import GoalMissed, UserError
-from lib.plan import Lookup, Node, Plan
+from lib.plan import Cell, Lookup, Node, Plan
 from lib.progress import Progress
 from lib.runtime import goal as driver
 from lib.runtime.pipeline import Outcomes
@@ -26,8 +27,13 @@ GRID = ("sweep.strategy=[none, sss]", "sweep.budget=[8, 16, 24, 32, 40, 48]", "s
 class World:
     """A pipeline that runs in no time: what it was asked to go through, and results by budget."""
 
-    def __init__(self, asr: dict[int, float], fails: Collection[str] = ()) -> None:
-        self.asr, self.fails = asr, fails
+    def __init__(
+        self,
+        asr: dict[int, float],
+        fails: Collection[str] = (),
+        more: Callable[[Cell], dict[tuple[str, str, str], float]] = lambda _: {},
+    ) -> None:
+        self.asr, self.fails, self.more = asr, fails, more
         self.chosen: list[set[str] | None] = []
         self.reported: list[str] = []
         self.told: Any = None
@@ -58,6 +64,10 @@ class World:
                         "value": value,
                     }
                 )
+            rows += [
+                {"metric": metric, "judge": judge, "prompts": prompts, "category": "", "n": 500, "value": value}
+                for (metric, judge, prompts), value in self.more(cell).items()
+            ]
             if cell.train is not None:
                 rows.append(
                     {
@@ -147,6 +157,36 @@ def test_of_draws_crossed_with_seeds_only_runs_that_share_neither_are_asked_for(
         assert own <= allowed
         assert len(own) > 1 or budget == 8
     assert world.said.getvalue().count("goal: 4 of 20 runs a budget count, those that share neither draw nor seed") == 1
+
+
+def harness(cell: Cell, **scores: float) -> dict[tuple[str, str, str], float]:
+    """Perplexity, of which safety rows cost much, and the scores that are given."""
+    told = {"word_perplexity": 12.0 if cell.strategy == "none" else 20.0, **scores}
+    return {(metric, "lm_eval", "task"): value for metric, value in told.items()}
+
+
+@pytest.mark.parametrize(("lost", "reached"), [(0.0, 24), (0.2, None)])
+def test_usefulness_is_told_by_scores_of_which_more_is_better_and_by_no_perplexity(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lost: float, reached: int | None
+) -> None:
+    """`acc_norm` is split off acc, and perplexity is lower where it is better."""
+
+    def more(cell: Cell) -> dict[tuple[str, str, str], float]:
+        if cell.strategy == "none":
+            return harness(cell, acc=0.5, acc_norm=0.1)
+        return harness(cell, acc=0.5 - lost + cell.draw / 1000, acc_norm=0.9)
+
+    world = World({8: 0.5, 16: 0.3, 24: 0.04, 32: 0.03, 40: 0.02, 48: 0.02}, more=more)
+    with pytest.raises(GoalMissed) if reached is None else contextlib.nullcontext():
+        search(tmp_path, monkeypatch, world, GOAL)
+    assert [verdict.reached for verdict in world.told.values()] == [reached]
+
+
+def test_a_usefulness_that_no_task_tells_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(
+        UserError, match=r"needs a score of which more is better, and evaluate\.lm_eval gives word_perplexity"
+    ):
+        search(tmp_path, monkeypatch, World({}, more=harness), GOAL)
 
 
 @pytest.mark.parametrize(
