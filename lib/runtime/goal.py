@@ -26,6 +26,7 @@ from lib.runtime.outputs import study_name
 from lib.runtime.pipeline import Outcomes, run, unfinished
 from lib.runtime.session import Session
 from lib.statistics.arms import coordinates
+from lib.statistics.catalogue import metric as known
 from lib.statistics.results import make_results
 from lib.statistics.utility import is_usefulness
 from lib.store import Store
@@ -186,7 +187,7 @@ def _limits(goal: Goal, base: Mapping[str, Values], references: bool) -> tuple[L
             f"goal.utility_drop_at_most needs a score of which more is better, and evaluate.lm_eval gives {given}: add a task "
             "with acc or exact_match, or leave lm_eval out for the held-out loss"
         )
-    counts = {metric: max(found.values()) for metric, found in sets.items()}
+    counts = {metric: max(found.values()) for metric, found in sets.items() if known(metric).unit == "rate"}
     return tuple(
         one
         for limit in limits_of(goal, counts)

@@ -159,6 +159,16 @@ def test_of_draws_crossed_with_seeds_only_runs_that_share_neither_are_asked_for(
     assert world.said.getvalue().count("goal: 4 of 20 runs a budget count, those that share neither draw nor seed") == 1
 
 
+def test_a_limit_of_a_score_is_a_number_and_no_share(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def more(cell: Cell) -> dict[tuple[str, str, str], float]:
+        return {("harm_score", "keyword:qi29", "set"): 2.0 - cell.budget / 32 + cell.draw / 100}
+
+    world = World({}, more=more)
+    [verdict] = search(tmp_path, monkeypatch, world, "goal={metric: harm_score, at_most: 1.4}").values()
+    assert verdict.reached == 24
+    assert "harm_score set 1.28" in verdict.why, "in its own units, not in percent"
+
+
 def harness(cell: Cell, **scores: float) -> dict[tuple[str, str, str], float]:
     """Perplexity, of which safety rows cost much, and the scores that are given."""
     told = {"word_perplexity": 12.0 if cell.strategy == "none" else 20.0, **scores}
