@@ -169,8 +169,13 @@ def _higher(arms: Sequence[Outcomes], names: Iterable[str], safest: str) -> set[
 
 
 def _level(own: Sequence[Mean], name: str) -> tuple[float, float]:
-    """(value, upper end) of a metric, mean over prompt sets; zeros where it was not measured, so that it decides nothing."""
-    known = [m for m in own if m.metric == name and not math.isnan(m.value)]
+    """(value, upper end) of a metric, mean over prompt sets, each by the first judge that gives it; zeros where it was not
+    measured, so that it decides nothing."""
+    by_prompts: dict[str, Mean] = {}
+    for one in own:
+        if one.metric == name and not math.isnan(one.value):
+            by_prompts.setdefault(one.prompts, one)
+    known = by_prompts.values()
     if not known:
         return 0.0, 0.0
     return fmean(m.value for m in known), fmean(m.value if math.isnan(m.high) else m.high for m in known)

@@ -75,6 +75,15 @@ def test_an_arm_that_matched_runs_tell_apart_from_the_safest_is_not_called_alike
     assert advice([best, unlike, *refusals]).label == "sss-50", "which is above it on one half of the draws only"
 
 
+def test_over_refusal_is_that_of_the_first_judge_as_the_price_has_it() -> None:
+    dear = made("pss", [0.3, 0.33, 0.37, 0.3], [0.5, 0.52, 0.5, 0.51])
+    strict = {"metric": "over_refusal", "prompts": "lookalike", "judge": "wildguard"}
+    other = [arm("sss_b", seeds([0.9, 0.91, 0.9, 0.9], 100), **strict), arm("pss", seeds([0.1] * 4, 100), **strict)]
+    found = advice([*NONE, *BEST, *dear, *other])
+    assert found.label == "sss_b-48"
+    assert found.price[0].value == "0.11"
+
+
 def test_of_arms_alike_the_smallest_budget() -> None:
     assert advice([*NONE, *made("sss_b", [0.3, 0.34, 0.4, 0.3], [0.1, 0.12, 0.1, 0.1], budget=96), *BEST]).budget == 48
 
