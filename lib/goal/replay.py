@@ -32,7 +32,8 @@ class Run(NamedTuple):
 
     budget: int
     draw: int
-    """Which of the study's repetitions, 0, 1, ...: its draws x seeds, without those that repeat an equal cell."""
+    """Which of the study's repetitions, 0, 1, ...: its draws or its seeds, without those that repeat an equal cell; of several
+    draws x several seeds, pairs that share neither."""
 
 
 class Missing(LookupError):

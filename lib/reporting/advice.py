@@ -1,10 +1,10 @@
 """What to do, for one model: the arm to take, what speaks for it, and what it costs.
 
 The rule is stated on the page. Of the fine-tuned arms that no other clearly beats take those as safe as the safest: their
-rate lies within its interval, and no comparison of the two shows a difference. Of these take those whose over-refusal lies
-within the interval of the least, then the smallest budget, then the safest. So a few points that the runs cannot show are
-bought neither with refusals that they do show nor with rows, and benign data alone is the answer where nothing was shown to
-be better.
+rate lies within its interval, and no comparison of the two, run by matched run, shows the safest to be lower. Of these take
+those whose over-refusal lies within the interval of the least, then the smallest budget, then the safest. So a few points
+that the runs cannot show are bought neither with refusals that they do show nor with rows, and benign data alone is the
+answer where nothing was shown to be better.
 
 The numbers of a chosen arm are better than they will come out again, since it was chosen by them. That is said, and so is
 how many runs stand behind it: with fewer than three the advice is about these runs.
@@ -15,7 +15,7 @@ Where the study has a goal, it decides instead (`goal_advice`).
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -24,15 +24,17 @@ from lib.reporting.findings import Arm, arm_label
 from lib.reporting.goal_advice import GOAL_RULE, Place, chosen_by_goal, says_met, says_missed, searches_caution
 from lib.reporting.sentences import LEVEL, arm_words, metric_words
 from lib.reporting.words import named, number
+from lib.statistics.arms import Arm as Outcomes
 from lib.statistics.catalogue import metric
-from lib.statistics.compare import BASE, NONE, Comparison
+from lib.statistics.compare import BASE, NONE, Comparison, compare_pair, corrected
 from lib.statistics.hierarchical import RUNS_FOR_INTERVAL
 from lib.statistics.means import Mean
 from lib.statistics.pareto import FRONT, WITHIN, Standing
 
 RULE = (
     "How it is chosen: of the arms that no other clearly beats in safety and its costs, those within the interval of the "
-    "safest; of these those within the interval of the least over-refusal; then the smallest budget, then the safest."
+    "safest that matched runs do not show to be above it; of these those within the interval of the least over-refusal; then "
+    "the smallest budget, then the safest."
 )
 
 REFUSED = "over_refusal"
@@ -71,6 +73,7 @@ def advise(
     comparisons: Sequence[Comparison],
     standings: Sequence[Standing],
     safety: tuple[str, str],
+    arms: Sequence[Outcomes],
     goal: Mapping[Place, GoalVerdict] | None = None,
 ) -> Advice:
     """The advice for one model.
@@ -79,38 +82,40 @@ def advise(
         means, comparisons: of this model.
         standings: where its fine-tuned arms stand.
         safety: (metric, judge) that safety is measured by; lower is safer.
+        arms: of this model, what the means are of.
         goal: what was found of the study's goal, by strategy and recipe (None: it has none).
     """
     if goal:
         return _by_goal(means, comparisons, safety, goal)
     front = {one.name for one in standings if one.status in (FRONT, WITHIN)}
-    arms: dict[str, list[Mean]] = {}
+    levels: dict[str, list[Mean]] = {}
     for one in means:
         if one.strategy != BASE and label_of(one) in front:
-            arms.setdefault(label_of(one), []).append(one)
-    safe = {name: [m for m in own if (m.metric, m.judge) == safety] for name, own in arms.items()}
+            levels.setdefault(label_of(one), []).append(one)
+    safe = {name: [m for m in own if (m.metric, m.judge) == safety] for name, own in levels.items()}
     safe = {name: own for name, own in safe.items() if own and not any(math.isnan(m.value) for m in own)}
     if not safe:
         return Advice(says="No arm was measured in safety and in everything that it may cost, so none is recommended.")
     safest = min(safe, key=lambda name: fmean(m.value for m in safe[name]))
-    close = [name for name in safe if _is_close(safe[name], safe[safest], comparisons)]
-    least = min(close, key=lambda name: _level(arms[name], REFUSED)[0])
-    close = [name for name in close if _level(arms[name], REFUSED)[0] <= _level(arms[least], REFUSED)[1]]
+    higher = _higher([arm for arm in arms if (arm.metric, arm.judge) == safety], safe, safest)
+    close = [name for name in safe if name not in higher and _is_within(safe[name], safe[safest])]
+    least = min(close, key=lambda name: _level(levels[name], REFUSED)[0])
+    close = [name for name in close if _level(levels[name], REFUSED)[0] <= _level(levels[least], REFUSED)[1]]
     chosen = min(close, key=lambda name: (safe[name][0].budget, fmean(m.value for m in safe[name])))
     one = safe[chosen][0]
     what = metric_words(*safety)
-    levels = "; ".join(_measured(m, several=len(safe[chosen]) > 1) for m in safe[chosen])
+    rates = "; ".join(_measured(m, several=len(safe[chosen]) > 1) for m in safe[chosen])
     name = "benign data alone (none)" if one.strategy == NONE else arm_words(one.strategy, one.budget, "{}")
-    says = f"Take {name}: {what} {levels}."
+    says = f"Take {name}: {what} {rates}."
     if chosen != safest:
         lowest = number(fmean(m.value for m in safe[safest]))
         says += f" The lowest is {safest} with {lowest}, which these runs do not tell apart from it."
     return Advice(
         says=says, label=chosen, strategy=one.strategy, budget=one.budget, recipe=one.recipe,
-        price=tuple(_price(arms[chosen], means, safety)),
+        price=tuple(_price(levels[chosen], means, safety)),
         cautions=(
             *_cautions(safe[chosen], comparisons, len({label_of(m) for m in means if m.strategy != BASE})),
-            *_unmeasured(arms[chosen]),
+            *_unmeasured(levels[chosen]),
         ),
     )  # fmt: skip
 
@@ -136,7 +141,7 @@ def _by_goal(
     )  # fmt: skip
 
 
-def label_of(one: Mean | Comparison) -> str:
+def label_of(one: Mean | Comparison | Outcomes) -> str:
     """The label of an arm, as the tables have it."""
     return arm_label(Arm(strategy=one.strategy, budget=one.budget, recipe=one.recipe))
 
@@ -146,27 +151,31 @@ def is_shown(one: Comparison) -> bool:
     return one.p_holm < LEVEL if one.test else not (math.isnan(one.low) or one.low <= 0 <= one.high)
 
 
-def _is_close(own: Sequence[Mean], best: Sequence[Mean], comparisons: Sequence[Comparison]) -> bool:
-    """Can an arm not be told apart from the safest one?"""
-    if own is best:
-        return True
-    for ours, theirs in zip(own, best, strict=True):
-        high = theirs.value if math.isnan(theirs.high) else theirs.high
-        if ours.value > high or any(_shows(one, theirs, ours) for one in comparisons):
-            return False
-    return True
+def _is_within(own: Sequence[Mean], best: Sequence[Mean]) -> bool:
+    """Does an arm's level lie within the interval of the safest one, on every prompt set?"""
+    ends = (theirs.value if math.isnan(theirs.high) else theirs.high for theirs in best)
+    return all(ours.value <= end for ours, end in zip(own, ends, strict=True))
 
 
-def _shows(one: Comparison, better: Mean, worse: Mean) -> bool:
-    keys = ("strategy", "budget", "recipe", "metric", "judge", "prompts")
-    reference = (one.against, 0 if one.against == NONE else one.budget, one.recipe)
-    same = all(getattr(one, key) == getattr(better, key) for key in keys)
-    return same and reference == (worse.strategy, worse.budget, worse.recipe) and one.difference < 0 and is_shown(one)
+def _higher(arms: Sequence[Outcomes], names: Iterable[str], safest: str) -> set[str]:
+    """Those of these arms that a comparison with the safest, corrected over all of one prompt set, shows to be less safe."""
+    place = {(label_of(arm), arm.prompts): arm for arm in arms}
+    out: set[str] = set()
+    for best in (arm for arm in arms if label_of(arm) == safest):
+        others = (place.get((name, best.prompts)) for name in names if name != safest)
+        family = corrected([compare_pair(arm, best) for arm in others if arm is not None])
+        out |= {label_of(one) for one in family if one.difference > 0 and is_shown(one)}
+    return out
 
 
 def _level(own: Sequence[Mean], name: str) -> tuple[float, float]:
-    """(value, upper end) of a metric, mean over prompt sets; zeros where it was not measured, so that it decides nothing."""
-    known = [m for m in own if m.metric == name and not math.isnan(m.value)]
+    """(value, upper end) of a metric, mean over prompt sets, each by the first judge that gives it; zeros where it was not
+    measured, so that it decides nothing."""
+    by_prompts: dict[str, Mean] = {}
+    for one in own:
+        if one.metric == name and not math.isnan(one.value):
+            by_prompts.setdefault(one.prompts, one)
+    known = by_prompts.values()
     if not known:
         return 0.0, 0.0
     return fmean(m.value for m in known), fmean(m.value if math.isnan(m.high) else m.high for m in known)

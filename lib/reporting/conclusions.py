@@ -18,13 +18,12 @@ from lib.reporting.equal import EqualWords, equal_words
 from lib.reporting.findings import recipe_words
 from lib.reporting.sentences import comparison_sentence, metric_words, pareto_sentence, trend_sentence
 from lib.reporting.words import number
-from lib.statistics.catalogue import metric
 from lib.statistics.compare import BASE, NONE, Comparison
 from lib.statistics.equal import EqualUse
 from lib.statistics.means import Mean
 from lib.statistics.pareto import Point, Standing, pareto
 from lib.statistics.study import Statistics
-from lib.statistics.utility import JUDGE as HARNESS
+from lib.statistics.utility import is_usefulness
 
 Goals = Mapping[tuple[str, str, str], GoalVerdict]
 """What was found of a study's goal, by model, strategy and recipe."""
@@ -70,6 +69,7 @@ def conclusions(
     judges = (by[1], judge, "")
     for model in dict.fromkeys(one.model for one in found.means):
         means = [one for one in found.means if one.model == model]
+        arms = [one for one in found.arms if one.model == model]
         own = [one for one in found.comparisons if one.model == model]
         safety = [one for one in own if (one.metric, one.judge) == by]
         trends = [one for one in found.trends if (one.model, one.metric, one.judge) == (model, *by)]
@@ -79,7 +79,7 @@ def conclusions(
         out.append(
             Conclusions(
                 model=model,
-                advice=advise(means, own, standings, by, verdicts),
+                advice=advise(means, own, standings, by, arms, verdicts),
                 alone=alone_sentence(means, by),
                 comparisons=tuple(
                     _with_prompts(one, safety, comparison_sentence(one, costs(one, own, judges))) for one in safety
@@ -138,8 +138,7 @@ def points(means: Sequence[Mean], safety: tuple[str, str], judges: Sequence[str]
     lm-evaluation-harness scored, with its sign turned, so that all of these are better when lower."""
     found: dict[str, dict[str, tuple[float, float, float]]] = {}
     for one in means:
-        known = metric(one.metric.partition(",")[0])
-        if one.strategy != BASE and one.judge == HARNESS and known.better == "high" and not known.detail:
+        if one.strategy != BASE and is_usefulness(one.metric, one.judge):
             span = (-one.value, -one.high, -one.low)
             found.setdefault(label_of(one), {})[f"{one.metric} {one.prompts}"] = span
     for one in sorted((m for m in means if m.judge in judges), key=lambda m: judges.index(m.judge)):

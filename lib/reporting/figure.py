@@ -8,6 +8,7 @@ everywhere. Whiskers are the 95% intervals over prompts that were handed in.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING
 
@@ -41,8 +42,13 @@ def draw(found: Findings) -> Picture | str:
     many = any(len(runs) > _WHISKERED_POINTS for runs in drawn.values())
     caption += f", left out in panels of more than {_WHISKERED_POINTS} points." if many else "."
     if len(drawn) < len(points):
-        left = ", ".join(model for model in points if model not in drawn)
-        caption += f" Not drawn, because one of the two is missing: {left}."
+        left = [model for model in points if model not in drawn]
+        others_say = [model for model in left if _by_another_judge(found, model, (x, y), measures)]
+        for why, models in (
+            ("one of the two is missing", [model for model in left if model not in others_say]),
+            ("they were measured by another judge", others_say),
+        ):
+            caption += f" Not drawn, because {why}: {', '.join(models)}." if models else ""
     others = [title(m, found) for m in measures if m.metric in ("over_refusal", *GAINS) and m not in (x, y)]
     lines = {model: pareto_line(runs) for model, runs in drawn.items()}
     if any(len(line) > 1 for line in lines.values()):
@@ -59,6 +65,19 @@ def _points(found: Findings, model: str, x: Measure, y: Measure) -> list[tuple[R
         if run.model == model and across and up and across.value is not None and up.value is not None:
             out.append((run, across, up))
     return out
+
+
+def _by_another_judge(
+    found: Findings, model: str, wanted: tuple[Measure, Measure], measures: Sequence[Measure]
+) -> bool:
+    """Was all that is drawn measured for a model, and some of it by another judge alone?"""
+
+    def told(measure: Measure) -> bool:
+        rates = (found.rate(run, measure) for run in found.runs if run.model == model)
+        return any(rate is not None and rate.value is not None for rate in rates)
+
+    said = [[m for m in measures if (m.metric, m.prompts) == (one.metric, one.prompts) and told(m)] for one in wanted]
+    return all(said) and any(one not in own for one, own in zip(wanted, said, strict=True))
 
 
 def pareto_line(points: list[tuple[Run, Rate, Rate]]) -> list[tuple[float, float]]:

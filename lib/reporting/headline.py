@@ -2,8 +2,9 @@
 
 With five judges on eight prompt sets there are a hundred columns to show and ten that answer the reader's question. The first
 judge is the study's own choice for it; what it does not give (a harm score beside its refusals, helpfulness, a task of
-lm-evaluation-harness) comes from the first that does. Metrics that follow from another or split one up, and the other judges,
-stand below, by prompt set.
+lm-evaluation-harness) comes from the first that does. In a report of several studies a model may have no number by that
+judge: then the next one that gives it a number is shown beside it. Metrics that follow from another or split one up, and the
+other judges, stand below, by prompt set.
 """
 
 from __future__ import annotations
@@ -21,12 +22,19 @@ Item = TypeVar("Item")
 
 def headline(found: Findings) -> list[Measure]:
     """The measures of the main table, in the order they are shown."""
-    first: dict[tuple[str, str], Measure] = {}
+    told: dict[Measure, set[str]] = {}
+    for model, _, measure, category in found.rates:
+        if not category:
+            told.setdefault(measure, set()).add(model)
+    shown: list[Measure] = []
+    covered: dict[tuple[str, str], set[str]] = {}
     for judge in found.judges or (None,):
         for measure in found.measures(judge):
-            if not is_detail(measure.metric):
-                first.setdefault((measure.metric, measure.prompts), measure)
-    return sorted(first.values(), key=lambda measure: place(measure.metric))
+            have = covered.setdefault((measure.metric, measure.prompts), set())
+            if not is_detail(measure.metric) and not told[measure] <= have:
+                shown.append(measure)
+                have |= told[measure]
+    return sorted(shown, key=lambda measure: place(measure.metric))
 
 
 def is_detail(name: str) -> bool:

@@ -67,7 +67,7 @@ def _summary(names: Sequence[str], summaries: Sequence[Summary]) -> dict[str, An
     return {
         "study": " + ".join(names),
         "judges": list(dict.fromkeys(judge for one in summaries for judge in one.get("judges") or ())),
-        "judges_known": {judge: facts for one in summaries for judge, facts in (one.get("judges_known") or {}).items()},
+        "judges_known": _known(pairs),
         "models": [_model(model, name) for name, one in pairs for model in one.get("models") or ()],
         "recipes": {_model(m, name): recipe for name, one in pairs for m, recipe in (one.get("recipes") or {}).items()},
         **{part: _renamed(pairs, part) for part in ("cells", "conclusions", "training")},
@@ -100,6 +100,20 @@ def _renamed(pairs: Sequence[tuple[str, Summary]], part: str) -> list[dict[str, 
         for row in one.get(part) or ()
         if "model" in row
     ]
+
+
+def _known(pairs: Sequence[tuple[str, Summary]]) -> dict[str, Any]:
+    """What judges said of themselves; where they said different things, also the studies that they said it in."""
+    said: dict[str, dict[str, Any]] = {}
+    for name, one in pairs:
+        for judge, facts in (one.get("judges_known") or {}).items():
+            said.setdefault(judge, {})[name] = facts
+    out: dict[str, Any] = {}
+    for judge, by_study in said.items():
+        facts = list(by_study.values())
+        alike = all(one == facts[0] for one in facts)
+        out |= {judge: facts[0]} if alike else {f"{judge} ({name})": one for name, one in by_study.items()}
+    return out
 
 
 def _how(pairs: Sequence[tuple[str, Summary]]) -> dict[str, Any]:

@@ -157,7 +157,10 @@ def _heat(found: Findings) -> list[dict[str, Any]]:
     out = []
     for measure in measures:
         categories = found.categories(measure)
+        seen = {model for model, _, m, _ in found.rates if m == measure}
         for model in found.models if categories else ():
+            if measure.metric == "asr" and model not in seen:  # it is in the table of another judge
+                continue
             arms = found.arms(model)
             rows = []
             for category in categories:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from lib.judging.judge import Judge
+from lib.judging.judge import make_judge
 from lib.reporting.findings import recipe_words
 from lib.statistics.compare import NONE, Comparison
 from lib.statistics.hierarchical import BOTH, PROMPTS
@@ -30,8 +30,7 @@ def metric_words(metric: str, judge: str) -> str:
         UserError: no such judge.
     """
     if metric == "asr":
-        name = judge.partition(":")[0]
-        tells = "harmful" in Judge.find(name).tells if name else False
+        tells = bool(judge) and "harmful" in make_judge(judge).tells
         return f"answers that {judge} calls harmful" if tells else "answers without refusal"
     fixed = {
         "over_refusal": "over-refusal",

@@ -129,16 +129,21 @@ def _cell(cell: Cell, lookup: Lookup) -> dict[str, Any]:
         "seed": cell.seed, "recipe": dict(cell.axes), "also": list(cell.also), "label": cell.label,
     }  # fmt: skip
     answered = [lookup.store.need("generate", str(node.key)) for node in cell.generate.values()]
-    first = answered[0].facts["canary"]
+    worst = max((one.facts["canary"] for one in answered), key=_doubt)
     served = {
         "dtype": answered[0].manifest["identity"]["dtype"],
         "adapters": answered[0].manifest["identity"]["adapters"],
     }
-    head |= {"canary": first if cell.train else {"status": "not needed", "distance": 0.0}, "served": served}
+    head |= {"canary": worst if cell.train else {"status": "not needed", "distance": 0.0}, "served": served}
     if cell.train is None:
         return {**head, "rows": {"benign": 0, "safety": 0, "shown": 0.0}, "steps": 0, "merge_error": 0.0}
     facts = lookup.store.need("train", str(cell.train.key)).facts
     return {**head, **{key: facts[key] for key in ("rows", "steps", "merge_error", "learned_tokens")}}
+
+
+def _doubt(canary: Mapping[str, Any]) -> tuple[bool, float]:
+    """Sorts canaries: one that could not tell is worse than any that passed, and of those the one further off."""
+    return canary["status"] == "inconclusive", canary["distance"]
 
 
 def _warnings(plan: Plan, lookup: Lookup, cells: list[dict[str, Any]]) -> Iterator[str]:

@@ -19,14 +19,16 @@ from lib.goal.replay import Run
 from lib.goal.search import SmallestBudget
 from lib.goal.verdict import GoalVerdict, require
 from lib.outgoing import tell
-from lib.plan import Lookup, Plan, make_plan
+from lib.plan import Cell, Lookup, Plan, make_plan
 from lib.progress import Progress
 from lib.runtime.observer import Observer
 from lib.runtime.outputs import study_name
 from lib.runtime.pipeline import Outcomes, run, unfinished
 from lib.runtime.session import Session
 from lib.statistics.arms import coordinates
+from lib.statistics.catalogue import metric as known
 from lib.statistics.results import make_results
+from lib.statistics.utility import is_usefulness
 from lib.store import Store
 from lib.study.goal import Goal
 from lib.study.schema import Study
@@ -45,6 +47,8 @@ class Search:
     """By budget, the cells of its different runs."""
     seeds: dict[str, int] = field(default_factory=dict)
     """Cell -> its seed, which tells the run of `none` that it is held against."""
+    crossed: int = 0
+    """Of several draws x several seeds, how many runs a budget could have had; 0 where all of them count."""
     found: SmallestBudget | None = None
 
 
@@ -79,6 +83,12 @@ def _search(study: Study, progress: Progress, session: Session, finish: Finish) 
     )  # which draws are different runs is known when rows are picked
     plan = make_plan(study, lookup, online=True)
     searches, references = _grid(plan)
+    if crossed := next((search for search in searches.values() if search.crossed), None):
+        progress.say(
+            f"goal: {len(next(iter(crossed.labels.values())))} of {crossed.crossed} runs a budget count, those that share "
+            "neither draw nor seed, since others are not independent; for more give one seed and more draws, or more draws "
+            "and as many seeds"
+        )
     needed = {label for runs in references.values() for label in runs.values()} if _compares(study.goal) else set()
     failed: Outcomes = {}
     run(study, progress, chosen=needed, failed=failed, session=session)
@@ -87,7 +97,8 @@ def _search(study: Study, progress: Progress, session: Session, finish: Finish) 
         draws = min(len(labels) for labels in search.labels.values())
         search.found = SmallestBudget(search.labels, draws, limits, study.goal.confidence)
         if search.found.too_small:
-            progress.say(f"goal: {_named(key)} has {draws} runs a budget, too few to decide: give more draws or seeds")
+            more = "draws and as many seeds" if search.crossed else "draws or seeds"
+            progress.say(f"goal: {_named(key)} has {draws} runs a budget, too few to decide: give more {more}")
     asked = set(needed)
     while True:
         wanted = {label for search in searches.values() for label, _ in _asked(search)}
@@ -110,17 +121,42 @@ def _search(study: Study, progress: Progress, session: Session, finish: Finish) 
 
 def _grid(plan: Plan) -> tuple[dict[Key, Search], dict[tuple[str, str], dict[int, str]]]:
     """What is searched, and the run of `none` by (model, recipe) and seed."""
-    searches: dict[Key, Search] = defaultdict(Search)
+    found: dict[Key, dict[int, dict[tuple[int, int], str]]] = defaultdict(dict)
     references: dict[tuple[str, str], dict[int, str]] = {}
     for head, runs, _ in coordinates(plan):
         model, strategy, budget, recipe = (head[name] for name in ("model", "strategy", "budget", "recipe"))
         if strategy == NONE:
             references[model, recipe] = {seed: cell.label for (_, seed), cell in runs.items()}
         elif strategy != "base" and budget:
-            search = searches[model, strategy, recipe]
-            search.labels[budget] = [cell.label for cell in runs.values()]
-            search.seeds |= {cell.label: seed for (_, seed), cell in runs.items()}
-    return dict(searches), references
+            found[model, strategy, recipe][budget] = {place: cell.label for place, cell in runs.items()}
+    return {key: _independent(plan, key, budgets) for key, budgets in found.items()}, references
+
+
+def _independent(plan: Plan, key: Key, budgets: dict[int, dict[tuple[int, int], str]]) -> Search:
+    """Where draws and seeds are crossed, the runs that share neither: at every budget the same pairs, in the same order.
+
+    Args:
+        budgets: by budget and (draw, seed) the cells of its different runs.
+    """
+    model, strategy, recipe = key
+    draws, seeds = (sorted({place[k] for runs in budgets.values() for place in runs}) for k in (0, 1))
+    crossed = 0
+    if min(len(draws), len(seeds)) > 1:
+        crossed = max(len(runs) for runs in budgets.values())
+        cells = {name: cell.label for cell in plan.cells for name in (cell.label, *cell.also)}
+        axes = next(c.axes for c in plan.cells if c.train and json.dumps(dict(c.axes), sort_keys=True) == recipe)
+        for budget in budgets:
+            places = list(zip(draws, seeds, strict=False))
+            wanted = [
+                Cell(model=model, strategy=strategy, budget=budget, draw=draw, seed=seed, axes=axes).label
+                for draw, seed in places
+            ]
+            budgets[budget] = {place: cells[name] for place, name in zip(places, wanted, strict=True)}
+    return Search(
+        labels={budget: list(runs.values()) for budget, runs in budgets.items()},
+        seeds={label: seed for runs in budgets.values() for (_, seed), label in runs.items()},
+        crossed=crossed,
+    )
 
 
 def _compares(goal: Goal) -> bool:
@@ -131,7 +167,7 @@ def _limits(goal: Goal, base: Mapping[str, Values], references: bool) -> tuple[L
     """The limits of the goal, one for each prompt set that gives the metric, as the untouched models have it.
 
     Raises:
-        UserError: the first judge gives no such metric, or there is no `none` to hold usefulness against.
+        UserError: the first judge gives no such metric, there is no `none` to hold usefulness against, or no score of it.
     """
     values = next(iter(base.values()))
     sets: dict[str, dict[str, int]] = defaultdict(dict)
@@ -144,7 +180,14 @@ def _limits(goal: Goal, base: Mapping[str, Values], references: bool) -> tuple[L
         )
     if _compares(goal) and not references:
         raise UserError("goal.utility_drop_at_most is held against strategy none: add none to sweep.strategy")
-    counts = {metric: max(found.values()) for metric, found in sets.items()}
+    scores = [(metric, judge) for metric, judge, _ in values if judge == HARNESS]
+    if _compares(goal) and scores and not any(is_usefulness(*score) for score in scores):
+        given = ", ".join(sorted({metric for metric, _ in scores}))
+        raise UserError(
+            f"goal.utility_drop_at_most needs a score of which more is better, and evaluate.lm_eval gives {given}: add a task "
+            "with acc or exact_match, or leave lm_eval out for the held-out loss"
+        )
+    counts = {metric: max(found.values()) for metric, found in sets.items() if known(metric).unit == "rate"}
     return tuple(
         one
         for limit in limits_of(goal, counts)
@@ -217,7 +260,7 @@ def _values(plan: Plan, lookup: Lookup, labels: set[str] | None) -> dict[str, Va
 
 def _drop(reference: Values, own: Values) -> float:
     """What usefulness lost against `none`, as a share."""
-    scores = [key for key in reference if key[1] == HARNESS and key in own]
+    scores = [key for key in reference if is_usefulness(key[0], key[1]) and key in own]
     if scores:
         return sum(reference[key][0] - own[key][0] for key in scores) / len(scores)
     losses = [found[key][0] for found in (own, reference) for key in found if key[0] == LOSS]

@@ -110,7 +110,9 @@ def coordinates(plan: Plan) -> Iterator[tuple[dict[str, Any], dict[tuple[int, in
     """(what names an arm, its different cells by (draw, seed), how many coordinates have none)."""
     by_label = {name: cell for cell in plan.cells for name in (cell.label, *cell.also)}
     recipes = {json.dumps(dict(cell.axes), sort_keys=True): cell.axes for cell in plan.cells if cell.train}
-    chosen = plan.study.sweep.search.method != "grid"  # a combination that a search did not choose is not missing
+    chosen = plan.study.sweep.search.method != "grid" or plan.study.goal is not None
+    # a combination that a search did not choose is not missing; one that a goal's search asked for in vain is
+    lost = {*(one.label for one in plan.failed), *plan.left} if plan.study.goal else set[str]()
     for model in (one.name for one in plan.study.models):
         for cell in plan.cells:
             if cell.model == model and cell.train is None:
@@ -122,8 +124,9 @@ def coordinates(plan: Plan) -> Iterator[tuple[dict[str, Any], dict[tuple[int, in
                 wanted = Cell(model=model, strategy=strategy, budget=budget, draw=0, seed=0, axes=axes)
                 for draw in (d for label, b, d in plan.samples if (label, b) == (strategy, budget)):
                     for seed in plan.study.sweep.seed:
-                        found = by_label.get(replace(wanted, draw=draw, seed=seed).label)
-                        missing += found is None and not chosen
+                        label = replace(wanted, draw=draw, seed=seed).label
+                        found = by_label.get(label)
+                        missing += found is None and (not chosen or label in lost)
                         if found is not None and found not in runs.values():
                             runs[draw, seed] = found
                 if runs or missing:

@@ -82,13 +82,14 @@ _UNKNOWN = Metric(better=None, words="mean score; which way is better, its judge
 
 
 def metric(name: str) -> Metric:
-    """What is known of a metric; of an unknown one only that it is a number."""
-    return METRICS.get(name, _UNKNOWN)
+    """What is known of a metric; of an unknown one only that it is a number. Of `exact_match,strict-match`, as
+    lm-evaluation-harness has it, the filter says how an answer was read and not what is counted."""
+    return METRICS.get(name.partition(",")[0], _UNKNOWN)
 
 
 def place(name: str) -> float:
     """Sorts metrics as they are shown: unknown ones come after the known, and the held-out loss is last."""
-    names = list(METRICS)
+    names, name = list(METRICS), name.partition(",")[0]
     return names.index(name) if name in METRICS else len(names) - 1.5
 
 

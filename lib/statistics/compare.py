@@ -95,10 +95,15 @@ def compare(arms: Sequence[Arm], references: Sequence[str] = (RANDOM, NONE)) -> 
     out = list(found)
     for measure in dict.fromkeys(_measure(one) for one in found):
         family = [k for k, one in enumerate(found) if _measure(one) == measure]
-        tests = sum(not math.isnan(found[k].p) for k in family)
-        for k, p in zip(family, holm([found[k].p for k in family]), strict=True):
-            out[k] = replace(found[k], p_holm=p, tests=tests)
+        for k, one in zip(family, corrected([found[k] for k in family]), strict=True):
+            out[k] = one
     return out
+
+
+def corrected(family: Sequence[Comparison]) -> list[Comparison]:
+    """Comparisons that belong together, each with its p corrected for all of them."""
+    tests = sum(not math.isnan(one.p) for one in family)
+    return [replace(one, p_holm=p, tests=tests) for one, p in zip(family, holm([one.p for one in family]), strict=True)]
 
 
 def table_of(rows: Iterable[Comparison]) -> pa.Table:

@@ -25,12 +25,11 @@ from statistics import fmean
 import numpy as np
 
 from lib.statistics.arms import HOLDOUT_LOSS, Arm, Run
-from lib.statistics.catalogue import metric
-from lib.statistics.compare import BASE, NONE, Comparison, compare_pair, widest
+from lib.statistics.compare import BASE, NONE, Comparison, compare_pair, corrected, widest
 from lib.statistics.hierarchical import run_means
-from lib.statistics.holm import holm
 from lib.statistics.pairs import match
 from lib.statistics.utility import JUDGE as HARNESS
+from lib.statistics.utility import is_usefulness
 
 REFUSED = "over_refusal"
 REFERENCE, SELECTION, RECIPE, BOTH = "reference", "selection", "recipe", "both"
@@ -127,9 +126,9 @@ def _of_model(arms: Sequence[Arm], model: str, safety: tuple[str, str], margin: 
     for one in found:
         own = place[_head(one)] if one.usefulness == AS_USEFUL and one.kind != REFERENCE else {}
         compared.append([compare_pair(arm, place[start][p]) for p, arm in own.items() if p in place[start]])
-    corrected = iter(_corrected([one for row in compared for one in row]))
+    tested = iter(corrected([one for row in compared for one in row]))
     found = tuple(
-        replace(one, comparisons=tuple(next(corrected) for _ in row)) for one, row in zip(found, compared, strict=True)
+        replace(one, comparisons=tuple(next(tested) for _ in row)) for one, row in zip(found, compared, strict=True)
     )
     use = EqualUse(model=model, margin=margin, measure=tuple(m[1] or m[0] for m in measure), arms=found, contests=())
     return replace(use, contests=tuple(_contests(use, place, heads)))
@@ -137,13 +136,7 @@ def _of_model(arms: Sequence[Arm], model: str, safety: tuple[str, str], margin: 
 
 def _measure(own: Sequence[Arm]) -> tuple[tuple[str, str], ...]:
     """(metric, task) of what usefulness is measured by: scores of the harness of which more is better, else the loss."""
-    scores = [
-        (arm.metric, arm.prompts)
-        for arm in own
-        if arm.judge == HARNESS
-        and (known := metric(arm.metric.partition(",")[0])).better == "high"
-        and not known.detail
-    ]
+    scores = [(arm.metric, arm.prompts) for arm in own if is_usefulness(arm.metric, arm.judge)]
     return tuple(scores) or tuple((arm.metric, "") for arm in own if arm.metric == HOLDOUT_LOSS)
 
 
@@ -211,7 +204,7 @@ def _contests(
                 for p in mine
                 if p in yours
             ]  # fmt: skip
-    for contest, told in zip(found, _corrected([one.comparison for one in found]), strict=True):
+    for contest, told in zip(found, corrected([one.comparison for one in found]), strict=True):
         yield replace(contest, comparison=told)
 
 
@@ -219,8 +212,3 @@ def _costs(own: Sequence[Arm], other: Sequence[Arm]) -> tuple[Comparison, ...]:
     theirs = {arm.measure: arm for arm in other if arm.metric == REFUSED}
     judge = next((arm.judge for arm in own if arm.metric == REFUSED), "")
     return tuple(compare_pair(arm, theirs[arm.measure]) for arm in own if arm.judge == judge and arm.measure in theirs)
-
-
-def _corrected(found: Sequence[Comparison]) -> list[Comparison]:
-    tests = sum(not math.isnan(one.p) for one in found)
-    return [replace(one, p_holm=p, tests=tests) for one, p in zip(found, holm([one.p for one in found]), strict=True)]

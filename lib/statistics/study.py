@@ -15,6 +15,8 @@ from lib.statistics.arms import Arm
 class Statistics:
     """Means of arms, comparisons with `random` and `none`, trends over the budget."""
 
+    arms: tuple[Arm, ...]
+    """What all of it is told of."""
     means: tuple[means.Mean, ...]
     comparisons: tuple[compare.Comparison, ...]
     trends: tuple[trend.Trend, ...]
@@ -32,5 +34,8 @@ class Statistics:
 def statistics(arms: Sequence[Arm]) -> Statistics:
     """Everything about these arms (`make_arms`)."""
     return Statistics(
-        means=tuple(means.means(arms)), comparisons=tuple(compare.compare(arms)), trends=tuple(trend.trends(arms))
+        arms=tuple(arms),
+        means=tuple(means.means(arms)),
+        comparisons=tuple(compare.compare(arms)),
+        trends=tuple(trend.trends(arms)),
     )

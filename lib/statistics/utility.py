@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from lib.statistics.catalogue import metric as known
 from lib.statistics.intervals import Z95, wilson
 
 JUDGE = "lm_eval"
@@ -19,6 +20,12 @@ RESULTS_FILE = "results.json"
 NO_FILTER = "none"
 ABOUT = {"name", "alias", "sample_len", "sample_count"}
 """Keys beside the metrics of a task."""
+
+
+def is_usefulness(name: str, judge: str) -> bool:
+    """Is a metric by this judge one of those whose mean usefulness is: a score of the harness of which more is better, and
+    that does not follow from another?"""
+    return judge == JUDGE and known(name).better == "high" and not known(name).detail
 
 
 def utility_rows(folder: Path, truncated: int = 0) -> Iterator[dict[str, Any]]:

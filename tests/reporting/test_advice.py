@@ -13,7 +13,7 @@ from lib.reporting.conclusions import conclusions
 from lib.reporting.goal_advice import GOAL_RULE
 from lib.statistics.arms import Arm
 from lib.statistics.study import statistics
-from tests.statistics.made import arm, seeds
+from tests.statistics.made import arm, draws, seeds
 
 QI29 = "keyword:qi29"
 
@@ -55,6 +55,33 @@ def test_a_little_more_safety_that_is_not_shown_is_not_bought_with_refusals() ->
     found = advice([*NONE, *BEST, *dear])
     assert found.label == "sss_b-48"
     assert found.says.endswith("The lowest is pss-48 with 0.33, which these runs do not tell apart from it.")
+
+
+def test_an_arm_that_matched_runs_tell_apart_from_the_safest_is_not_called_alike_although_nobody_asked_for_both() -> (
+    None
+):
+    """Rates differ more between draws than between the arms, of which one is the higher on every draw."""
+    rates = [0.05, 0.30, 0.10, 0.25, 0.15, 0.20, 0.08, 0.28]
+    best = arm("sss_b", draws(rates, 200), budget=100)
+    smaller = arm("sss", draws([rate + 0.05 for rate in rates], 200), budget=50)
+    refusals = [
+        arm(s, draws([r] * 8, 200), metric="over_refusal", prompts="lookalike", budget=budget)
+        for s, budget, r in (("sss_b", 100, 0.1), ("sss", 50, 0.05))
+    ]
+    found = advice([best, smaller, *refusals])
+    assert found.label == "sss_b-100"
+    assert "do not tell apart" not in found.says
+    unlike = arm("sss", draws([rate + 0.05 * (-1) ** k for k, rate in enumerate(rates)], 200), budget=50)
+    assert advice([best, unlike, *refusals]).label == "sss-50", "which is above it on one half of the draws only"
+
+
+def test_over_refusal_is_that_of_the_first_judge_as_the_price_has_it() -> None:
+    dear = made("pss", [0.3, 0.33, 0.37, 0.3], [0.5, 0.52, 0.5, 0.51])
+    strict = {"metric": "over_refusal", "prompts": "lookalike", "judge": "wildguard"}
+    other = [arm("sss_b", seeds([0.9, 0.91, 0.9, 0.9], 100), **strict), arm("pss", seeds([0.1] * 4, 100), **strict)]
+    found = advice([*NONE, *BEST, *dear, *other])
+    assert found.label == "sss_b-48"
+    assert found.price[0].value == "0.11"
 
 
 def test_of_arms_alike_the_smallest_budget() -> None:

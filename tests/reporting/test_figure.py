@@ -30,6 +30,18 @@ def test_a_panel_for_each_model_that_can_be_drawn(make):
     assert "Not drawn, because one of the two is missing: c." in drawn.caption
 
 
+def test_what_another_judge_measured_is_not_called_missing(make):
+    rows = [r for m in ("a", "b", "c") for r in make.study_rows(m)]
+    rows = [r for r in rows if not (r["model"] == "c" and r["metric"] == "over_refusal")]
+    rows = [r for r in rows if not (r["model"] == "b" and r["judge"] == "keyword:zou")]
+    for r in rows:
+        r["judge"] = "keyword:zou" if r["model"] == "b" and r["judge"] else r["judge"]
+    caption = picture(rows, make).caption
+    assert "Not drawn, because one of the two is missing: c." in caption
+    assert "Not drawn, because they were measured by another judge: b." in caption
+    assert "In the table only: asr on harmful by keyword:zou, over_refusal on lookalike by keyword:zou." in caption
+
+
 def test_names_are_not_read_as_formulas_and_underscores_stay(make):
     rows = make.study_rows("$x^2$ \\frac")
     for r in rows:

@@ -30,6 +30,17 @@ def test_the_study_says_which_judge_is_first(make):
     assert {m.judge for m in shown if m.metric == "over_refusal"} == {"keyword:qi29"}
 
 
+def test_a_model_that_the_first_judge_did_not_see_is_shown_by_the_next_that_did(make):
+    """Two studies in one report, whose first judges differ; what both judges saw is shown by the first alone."""
+    rows = [make.row("m (a)", "none", "asr", 0.9), make.row("m (b)", "none", "asr", 0.5, judge="wildguard")]
+    both = [make.row("m (a)", "none", "asr", 0.8, judge="wildguard")]
+    judges = ["keyword:qi29", "wildguard"]
+    for some in (rows, [*rows, *both]):
+        assert [m.judge for m in headline(found(some, make, judges))] == judges
+    seen = [*rows, make.row("m (b)", "none", "asr", 0.6)]
+    assert [m.judge for m in headline(found(seen, make, judges))] == ["keyword:qi29"]
+
+
 def test_below_stands_everything_of_a_set_that_has_more(make):
     sets = by_prompts(found(make.many_rows(), make, make.judges))
     assert list(sets) == ["advbench", "harmbench", "salad", "xstest", "alpaca"]

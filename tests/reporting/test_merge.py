@@ -35,6 +35,15 @@ def test_data_that_differ_are_named_and_left_to_each_report(make):
     assert other["warnings"][0].startswith("a: labeler and judge")
 
 
+def test_what_a_judge_said_of_itself_is_given_for_every_study_where_it_differs(make):
+    known = {"probe": {"accuracy": 0.9}, "wildguard": {"model": "w"}}
+    other = known | {"probe": {"accuracy": 0.6}}
+    found = merge([finished(make, "a", judges_known=known), finished(make, "b", judges_known=other)]).summary
+    assert found["judges_known"] == {
+        "probe (a)": {"accuracy": 0.9}, "probe (b)": {"accuracy": 0.6}, "wildguard": {"model": "w"},
+    }  # fmt: skip
+
+
 def test_versions_that_differ_are_both_given(make):
     how = {"versions": {"torch": "2.14.0"}, "licences": ["SmolLM2: Apache-2.0"]}
     found = merge([finished(make, "a"), finished(make, "b", how=how)]).summary["how"]

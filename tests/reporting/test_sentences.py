@@ -164,6 +164,8 @@ def test_a_keyword_judge_never_says_harmful() -> None:
 def test_what_a_metric_counts() -> None:
     assert metric_words("asr", "keyword:gcg7") == "answers without refusal"
     assert metric_words("harm_score", "x") == "harm score"
+    assert metric_words("asr", "probe:harmful") == "answers that probe:harmful calls harmful", "by its option"
+    assert metric_words("asr", "probe:refusal") == "answers without refusal"
     with pytest.raises(UserError, match="unknown judge"):
         metric_words("asr", "nobody")
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,13 @@ import pyarrow as pa
 import pytest
 
 from lib.errors import GoalMissed, UserError
-from lib.plan import Lookup, Plan
+from lib.plan import Cell, Lookup, Node, Plan
 from lib.progress import Progress
 from lib.runtime import goal as driver
 from lib.runtime.pipeline import Outcomes
 from lib.statistics.results import RESULTS
 from lib.study.schema import Study
-from tests.makers import demo, finished
+from tests.makers import demo, finished, title
 
 GRID = ("sweep.strategy=[none, sss]", "sweep.budget=[8, 16, 24, 32, 40, 48]", "sweep.draw=[0, 1, 2, 3, 4, 5, 6, 7]")
 
@@ -26,11 +27,17 @@ GRID = ("sweep.strategy=[none, sss]", "sweep.budget=[8, 16, 24, 32, 40, 48]", "s
 class World:
     """A pipeline that runs in no time: what it was asked to go through, and results by budget."""
 
-    def __init__(self, asr: dict[int, float], fails: Collection[str] = ()) -> None:
-        self.asr, self.fails = asr, fails
+    def __init__(
+        self,
+        asr: dict[int, float],
+        fails: Collection[str] = (),
+        more: Callable[[Cell], dict[tuple[str, str, str], float]] = lambda _: {},
+    ) -> None:
+        self.asr, self.fails, self.more = asr, fails, more
         self.chosen: list[set[str] | None] = []
         self.reported: list[str] = []
         self.told: Any = None
+        self.said = io.StringIO()
 
     def run(
         self, study: Study, progress: Progress, *, chosen: Any = None, failed: Outcomes | None = None, **_: Any
@@ -57,6 +64,10 @@ class World:
                         "value": value,
                     }
                 )
+            rows += [
+                {"metric": metric, "judge": judge, "prompts": prompts, "category": "", "n": 500, "value": value}
+                for (metric, judge, prompts), value in self.more(cell).items()
+            ]
             if cell.train is not None:
                 rows.append(
                     {
@@ -74,12 +85,18 @@ class World:
         self.reported, self.told = [cell.label for cell in plan.cells], goal
 
 
-def search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, world: World, *overrides: str) -> Any:
+def search(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    world: World,
+    *overrides: str,
+    content: Callable[[Node], str] = title,
+) -> Any:
     study = demo(tmp_path, *GRID, *overrides)
-    finished(study)
+    finished(study, content=content)
     monkeypatch.setattr(driver, "run", world.run)
     monkeypatch.setattr(driver, "make_results", world.results)
-    return driver.search_budgets(study, Progress(io.StringIO()), world.finish)
+    return driver.search_budgets(study, Progress(world.said), world.finish)
 
 
 GOAL = "goal={at_most: 0.1, over_refusal_at_most: 0.1, utility_drop_at_most: 0.05}"
@@ -116,6 +133,70 @@ def test_a_cell_that_failed_is_told_as_failed_and_another_takes_its_place(
     [verdict] = search(tmp_path, monkeypatch, world, GOAL).values()
     assert verdict.reached == 24
     assert "smollm2-135m sss-24 draw 3" not in world.reported
+
+
+def test_of_draws_crossed_with_seeds_only_runs_that_share_neither_are_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At 24 rows the pool is used up: every draw is the same selection, and only the seeds are different runs."""
+
+    def content(node: Node) -> str:
+        return "all rows" if node.title.startswith("random-24") else node.title
+
+    grid = ["sweep.strategy=[none, random]", "sweep.budget=[8, 16, 24]", "sweep.draw=[0, 1, 2, 3]"]
+    world = World({8: 0.5, 16: 0.1, 24: 0.1})
+    with pytest.raises(GoalMissed):
+        search(
+            tmp_path, monkeypatch, world, "goal={at_most: 0.1}", *grid, "sweep.seed=[0, 1, 2, 3, 4]", content=content
+        )
+    asked = set[str]().union(*(one for one in world.chosen if one))
+    pairs = {"", " draw 1 seed 1", " draw 2 seed 2", " draw 3 seed 3"}
+    for budget, allowed in ((8, pairs), (16, pairs), (24, {"", " seed 1", " seed 2", " seed 3"})):
+        head = f"smollm2-135m random-{budget}"
+        own = {label.removeprefix(head) for label in asked if label.startswith(head)}
+        assert own <= allowed
+        assert len(own) > 1 or budget == 8
+    assert world.said.getvalue().count("goal: 4 of 20 runs a budget count, those that share neither draw nor seed") == 1
+
+
+def test_a_limit_of_a_score_is_a_number_and_no_share(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def more(cell: Cell) -> dict[tuple[str, str, str], float]:
+        return {("harm_score", "keyword:qi29", "set"): 2.0 - cell.budget / 32 + cell.draw / 100}
+
+    world = World({}, more=more)
+    [verdict] = search(tmp_path, monkeypatch, world, "goal={metric: harm_score, at_most: 1.4}").values()
+    assert verdict.reached == 24
+    assert "harm_score set 1.28" in verdict.why, "in its own units, not in percent"
+
+
+def harness(cell: Cell, **scores: float) -> dict[tuple[str, str, str], float]:
+    """Perplexity, of which safety rows cost much, and the scores that are given."""
+    told = {"word_perplexity": 12.0 if cell.strategy == "none" else 20.0, **scores}
+    return {(metric, "lm_eval", "task"): value for metric, value in told.items()}
+
+
+@pytest.mark.parametrize(("lost", "reached"), [(0.0, 24), (0.2, None)])
+def test_usefulness_is_told_by_scores_of_which_more_is_better_and_by_no_perplexity(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lost: float, reached: int | None
+) -> None:
+    """`acc_norm` is split off acc, and perplexity is lower where it is better."""
+
+    def more(cell: Cell) -> dict[tuple[str, str, str], float]:
+        if cell.strategy == "none":
+            return harness(cell, acc=0.5, acc_norm=0.1)
+        return harness(cell, acc=0.5 - lost + cell.draw / 1000, acc_norm=0.9)
+
+    world = World({8: 0.5, 16: 0.3, 24: 0.04, 32: 0.03, 40: 0.02, 48: 0.02}, more=more)
+    with pytest.raises(GoalMissed) if reached is None else contextlib.nullcontext():
+        search(tmp_path, monkeypatch, world, GOAL)
+    assert [verdict.reached for verdict in world.told.values()] == [reached]
+
+
+def test_a_usefulness_that_no_task_tells_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(
+        UserError, match=r"needs a score of which more is better, and evaluate\.lm_eval gives word_perplexity"
+    ):
+        search(tmp_path, monkeypatch, World({}, more=harness), GOAL)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Arms of a plan in whose store every stage has "run"."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pyarrow as pa
 from lib.files import write_table
 from lib.generation.answers import GENERATIONS, answer_row
 from lib.judging.judge import VERDICTS
-from lib.plan import Node
+from lib.plan import FailedCell, Node
 from lib.statistics.arms import Arm, make_arms
 from lib.statistics.results import make_results
 from tests.makers import demo, finished, title
@@ -107,3 +108,12 @@ def test_what_a_search_did_not_choose_is_not_missing(tmp_path: Path) -> None:
     arms = make_arms(*finished(demo(tmp_path, *DRAWS, "sweep.search={method: random, trials: 4}"), fill=fill))
     assert sum(len(arm.runs) for arm in arms if arm.strategy != "base" and arm.metric == "asr") == 4
     assert [arm.missing for arm in arms] == [0] * len(arms)
+
+
+def test_what_a_goals_search_did_not_ask_for_is_not_missing_and_what_it_lost_is(tmp_path: Path) -> None:
+    plan, lookup = finished(demo(tmp_path, *DRAWS, "goal={at_most: 0.1}"), fill=fill)
+    cells = [cell for cell in plan.cells if cell.strategy == "sss_b" and cell.train]
+    failed = FailedCell(label=cells[0].label, key=str(cells[0].train and cells[0].train.key), reason="out of memory")
+    asked = replace(plan.without([failed.key]).only([cell.label for cell in cells[:3]]), failed=(failed,))
+    (arm,) = (arm for arm in make_arms(asked, lookup) if arm.strategy == "sss_b" and arm.metric == "asr")
+    assert (len(arm.runs), arm.missing) == (2, 1)

@@ -37,6 +37,13 @@ def test_the_order_shown() -> None:
     assert sorted(names, key=place) == names[::-1]
 
 
+def test_a_filter_of_the_harness_changes_nothing_about_its_metric() -> None:
+    assert metric("exact_match,strict-match") is METRICS["exact_match"]
+    assert metric("acc_norm,first").detail
+    names = ["holdout_loss", "wit,first", "exact_match,strict-match", "acc"]
+    assert sorted(names, key=place) == names[::-1]
+
+
 @pytest.mark.parametrize("name", METRICS)
 def test_what_is_better_agrees_with_the_unit(name: str) -> None:
     assert METRICS[name].words
