@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
+import select
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TextIO
 
 from lib.errors import EXIT_FATAL, EXIT_GOAL, EXIT_OK, EXIT_USER, GoalMissed, RetriableError, UserError
 from lib.location import is_anywhere, is_bucket
@@ -17,6 +18,8 @@ from lib.outgoing import tell
 from lib.study import Study, load_study
 
 EXIT_INTERRUPTED = 130
+EXIT_PIPE = 141
+"""Nobody reads our output any more. Cut off by it is not done: what comes after `&&` must not run."""
 
 
 def parser(job: str, what: str) -> argparse.ArgumentParser:
@@ -47,7 +50,7 @@ def read_study(arguments: argparse.Namespace) -> Study:
     cluster = study.cluster
     if cluster.max_gpus == "auto":
         cluster = cluster.model_copy(update={"max_gpus": local_gpus()})
-    storage = study.storage if is_bucket(study.storage) else str(Path(study.storage).absolute())
+    storage = study.storage if is_bucket(study.storage) else str(Path(study.storage).expanduser().absolute())
     return study.model_copy(update={"storage": storage, "cluster": cluster})
 
 
@@ -74,12 +77,26 @@ def run_job(work: Callable[[Sequence[str]], int], arguments: Sequence[str] | Non
     except RetriableError as error:
         tell(f"failed: {error}\nwhat was finished is kept; the same command goes on from there", sys.stderr)
         return EXIT_FATAL
-    except BrokenPipeError:  # the reader of our output has seen enough (`| head`)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_OK
+    except BrokenPipeError:
+        gone = [stream for stream in (sys.stdout, sys.stderr) if not _is_read(stream)]
+        if not gone:  # another pipe, of a worker or a subprocess
+            raise
+        for stream in gone:  # whoever read our output has seen enough (`| head`)
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        return EXIT_PIPE
     except KeyboardInterrupt:
         print("\nstopped; what was finished is kept, the same command goes on from there", file=sys.stderr)
         return EXIT_INTERRUPTED
+
+
+def _is_read(stream: TextIO) -> bool:
+    """Is there still somebody at the other end of a stream? Always, where it is no pipe."""
+    poll = select.poll()
+    try:
+        poll.register(stream.fileno(), select.POLLOUT)
+    except (OSError, ValueError):  # no file at all
+        return True
+    return not any(found & (select.POLLERR | select.POLLHUP) for _, found in poll.poll(0))
 
 
 def _tell_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

@@ -19,6 +19,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Lock, Thread
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.request import Request, urlopen
 
 from lib.corpus import remote
 
@@ -28,15 +29,17 @@ COMMIT = "c0ffee" + "0" * 34
 
 @contextlib.contextmanager
 def s3_server() -> Iterator[str]:
-    """The URL of an S3 server without buckets."""
+    """The URL of an S3 server without buckets: what an earlier one of this process had is gone."""
     from moto.server import ThreadedMotoServer
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
+    url = f"http://{host}:{port}"
     try:
-        yield f"http://{host}:{port}"
+        urlopen(Request(f"{url}/moto-api/reset", method="POST"), timeout=10).close()
+        yield url
     finally:
         server.stop()
 

@@ -1,6 +1,8 @@
 """Around every job: arguments, what only this machine knows, exit codes."""
 
 import argparse
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import pytest
 
 from lib.cli import local_gpus, parser, read_study, run_job
 from lib.errors import GoalMissed, RetriableError, UserError
+from tests.conftest import ROOT
 from tests.makers import DEMO
 
 
@@ -43,6 +46,30 @@ def test_our_own_mistakes_keep_their_traceback() -> None:
         run_job(lambda _: 1 // 0, [])
 
 
+def test_only_our_own_readers_end_is_a_broken_pipe() -> None:
+    """Of a worker's or a subprocess's pipe it is a failure like any other; and who is cut off has not done what was asked."""
+    code = "import sys\nfrom lib.cli import run_job\ndef work(_):\n    {}\nsys.exit(run_job(work))"
+
+    def run(body: str, reads: bool) -> tuple[int, str]:
+        process = subprocess.Popen(
+            [sys.executable, "-c", code.format(body)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+        )
+        assert process.stdout is not None
+        if not reads:
+            process.stdout.close()
+            process.stdout = None
+        _, told = process.communicate(timeout=60)
+        return process.returncode, told
+
+    assert run("raise BrokenPipeError", reads=True)[0] == 1
+    assert "Traceback" in run("raise BrokenPipeError", reads=True)[1]
+    assert run("import time; time.sleep(1); print('x' * 10**6, flush=True)", reads=False) == (141, "")
+
+
 def test_a_job_gets_its_arguments_and_gives_its_code(monkeypatch: pytest.MonkeyPatch) -> None:
     assert run_job(len, ["a", "b"]) == 2
     monkeypatch.setattr("sys.argv", ["job", "a", "b", "c"])
@@ -71,6 +98,11 @@ def test_a_relative_storage_is_seen_from_the_working_folder(tmp_path: Path, monk
     assert read_study(given()).storage == str(tmp_path / "runs")
     assert read_study(given("storage=/shared/runs")).storage == "/shared/runs"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_storage_at_home_is_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert read_study(given("storage=~/runs")).storage == str(tmp_path / "runs")
 
 
 def test_a_relative_storage_inside_a_ray_job_is_refused_with_the_fix(monkeypatch: pytest.MonkeyPatch) -> None:

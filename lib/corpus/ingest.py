@@ -21,7 +21,7 @@ from lib.corpus.reader import TooLong, make_reader
 from lib.corpus.records import BadRow
 
 CHUNK_ROWS = 4096
-ORDER, PLACE, REASON, TOO_LONG = "order", "place", "reason", "too_long"
+ORDER, PLACE, REASON, SAFER, TOO_LONG = "order", "place", "reason", "safer", "too_long"
 
 READ = pa.schema(
     [
@@ -76,8 +76,14 @@ def _row(example: Example, order: int, partitions: int, place: str) -> dict[str,
 
 
 def drop_duplicates(table: pa.Table) -> pa.Table:
-    """One row per id, the one of lowest `order`, sorted by id. Rejects pass through behind them."""
-    good = table.filter(pc.is_null(table[REASON])).sort_by([("id", "ascending"), (ORDER, "ascending")])
+    """One row per id, sorted by id: of those that somebody calls unsafe, else of those with a harmful answer, else of all, the
+    one of lowest `order`. Where several people labelled a pair, one of them is enough to keep it out of a selection, in
+    whatever order they come. Rejects pass through behind them."""
+    good = table.filter(pc.is_null(table[REASON]))
+    unsafe, harmful = pc.equal(good["is_safe"], False), pc.equal(good["harmful_response"], True)
+    safer = pc.if_else(pc.fill_null(unsafe, False), 0, pc.if_else(pc.fill_null(harmful, False), 1, 2))
+    order = [("id", "ascending"), (SAFER, "ascending"), (ORDER, "ascending")]
+    good = good.append_column(SAFER, safer).sort_by(order).drop_columns([SAFER])
     ids = good["id"].to_pylist()
     first = [i for i, one in enumerate(ids) if i == 0 or one != ids[i - 1]]
     return pa.concat_tables(

@@ -20,7 +20,7 @@ import numpy as np
 
 from lib.embedding.rows import unit
 from lib.embedding.search import Metric
-from lib.embedding.start import too_few
+from lib.embedding.start import TooFew
 from lib.embedding.sums import Sums
 
 EXTRA_PASSES = 100
@@ -70,7 +70,7 @@ def lloyd(
         if settled and not len(empty):
             return Fit(centroids, inertia, moves)
         centroids, before = _moved(total, centroids, empty, metric), inertia
-    raise too_few(len(start), len(start) - len(empty), int(total.counts.sum()))
+    raise TooFew(len(start), len(start) - len(empty), int(total.counts.sum()))
 
 
 def _moved(total: Sums, centroids: np.ndarray, empty: np.ndarray, metric: Metric) -> np.ndarray:

@@ -55,7 +55,7 @@ def plus_plus(sample: Sample, k: int, seed: int) -> np.ndarray:
     while len(chosen) < k:
         cumulative = np.cumsum(closest, dtype=np.float64)
         if cumulative[-1] <= 0:
-            raise too_few(k, len(chosen), len(sample))
+            raise TooFew(k, len(chosen), len(sample))
         drawn = np.searchsorted(cumulative, rng.random(trials) * cumulative[-1], side="right")
         drawn = np.minimum(
             drawn, np.flatnonzero(closest)[-1]
@@ -67,12 +67,15 @@ def plus_plus(sample: Sample, k: int, seed: int) -> np.ndarray:
     return rows[chosen]
 
 
-def too_few(k: int, distinct: int, rows: int) -> UserError:
-    """The error for more clusters than distinct vectors."""
-    return UserError(
-        f"clusters.k is {k} and {rows} unique texts have only {distinct} distinct vectors: "
-        f"lower clusters.k to {distinct} or less"
-    )
+class TooFew(UserError):
+    """More clusters than distinct vectors."""
+
+    def __init__(self, k: int, distinct: int, rows: int) -> None:
+        super().__init__(
+            f"clusters.k is {k} and {rows} unique texts have only {distinct} distinct vectors: "
+            f"lower clusters.k to {distinct} or less"
+        )
+        self.distinct = distinct
 
 
 def _squared(rows: np.ndarray, squares: np.ndarray, centres: np.ndarray) -> np.ndarray:

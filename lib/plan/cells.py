@@ -104,11 +104,8 @@ class CellPlanner:
 
     @property
     def _adapters(self) -> str:
-        """How adapters get into the engine. By the row where vLLM's kernels for it run: on GPUs, in bf16."""
-        engine = self.study.evaluate.engine
-        if engine.adapters != "auto":
-            return engine.adapters
-        return "rows" if self.study.cluster.max_gpus and engine.dtype == "bf16" else "swap"
+        """How adapters get into the engine."""
+        return self.study.evaluate.engine.served(gpus=bool(self.study.cluster.max_gpus))
 
     def _check_engine(self) -> None:
         """Raises:

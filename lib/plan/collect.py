@@ -30,8 +30,12 @@ def collect(study: Study, *, grace_s: float, yes: bool) -> str:
     lines = [_line(one) for one in found]
     if not yes:
         return "\n".join([*lines, f"{_sum(found)} can be freed: give --yes to do it"])
-    still = _wanted(study, store)  # another study may have begun since
-    freed = [one for one in found if one.key not in still.get(one.stage, ()) and free(store, one)]
+    own = keys_of_plan(make_plan(study, Lookup(store)))
+    freed = []
+    for one in found:  # freeing takes its time, and another study may begin meanwhile
+        still = wanted_keys(store).get(one.stage, set()) | set(own.get(one.stage, ()))
+        if one.key not in still and free(store, one):
+            freed.append(one)
     left = f"; {len(found) - len(freed)} changed meanwhile and stay" if len(freed) < len(found) else ""
     return "\n".join([*lines, f"freed {_sum(freed)}{left}"])
 

@@ -95,8 +95,7 @@ class Pricer:
         """What an answering engine is started for, and what it loads for a node, as far as that is known yet."""
         identity = dict(node.identity or {})
         model, trained = node.inputs["model"], node.inputs.get("train")
-        adapters = self.study.evaluate.engine.adapters
-        by_row = ("rows" if self.study.cluster.max_gpus else "swap") if adapters == "auto" else adapters
+        by_row: str = self.study.evaluate.engine.served(gpus=bool(self.study.cluster.max_gpus))
         if trained is not None and trained.task["recipe"]["method"] == "full":
             by_row = "swap"
         dtype = identity.get("dtype", self.study.evaluate.engine.dtype)

@@ -61,7 +61,7 @@ def embed(session: Session, lookup: Lookup, nodes: list[Node]) -> str:
     encoder = lookup.address(nodes[0].inputs["encoder"])
     with ExitStack() as stack:
         items: list[dict[str, Any]] = []
-        attempts, all_names, earlier = [], [], list[tuple[str, str]]()
+        attempts, all_names, all_seen, earlier = [], [], [], list[tuple[str, str]]()
         for node in nodes:
             identity = dict(node.identity or {})
             attempt = stack.enter_context(lookup.store.attempt(node.stage, str(node.key), identity, resumable=True))
@@ -70,8 +70,11 @@ def embed(session: Session, lookup: Lookup, nodes: list[Node]) -> str:
             kind = identity["text"]
             reuse = [lookup.address(n) for n in node.task["reuse"] if lookup.have(n)]
             reuse += [folder for other, folder in earlier if other == kind]
+            seen = set[str]()
             for part in parts:
-                if not (attempt.folder / part.name).exists():
+                if (attempt.folder / part.name).exists():
+                    seen.add(part.name)
+                else:
                     items.append(
                         {
                             "count": part.count, "index": part.index, "kind": kind, "folder": attempt.address,
@@ -81,6 +84,7 @@ def embed(session: Session, lookup: Lookup, nodes: list[Node]) -> str:
             earlier.append((kind, attempt.address))
             attempts.append(attempt)
             all_names.append({part.name for part in parts})
+            all_seen.append(seen)
         if items:
             workers = min(len(items), nodes[0].task["workers"] or max(1, session.gpus))
             total = sum((lookup.facts(node.inputs["pool"]) or {})["rows"] for node in nodes)
@@ -95,9 +99,9 @@ def embed(session: Session, lookup: Lookup, nodes: list[Node]) -> str:
                     num_cpus=1,
                 )
                 session.named_data(made, "embed").take_all()
-        for attempt, names in zip(attempts, all_names, strict=True):
+        for attempt, names, seen in zip(attempts, all_names, all_seen, strict=True):
             there = [part for part in parts_in(here(attempt.address)) if part.name in names]
-            attempt.files = {part.name for part in there}
+            attempt.files = {part.name for part in there} | seen  # of these none may have gone meanwhile
             texts = sum(pq.read_metadata(attempt.folder / part.name).num_rows for part in there)
             first = pq.ParquetFile(attempt.folder / there[0].name)
             dimensions = len(next(first.iter_batches(1))["vector"][0])

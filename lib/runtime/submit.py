@@ -125,7 +125,8 @@ def join_or_submit(client: Any, submission: Submission, address: str, place: str
         return running
     where = place_driver(submission.study, nodes_of(address), place)
     prefix = f"{submission.study.name}-{submission.digest[:8]}"
-    number = 1 + sum(str(job.submission_id).startswith(f"{prefix}-") for job in jobs)
+    ids = (str(job.submission_id).rpartition("-") for job in jobs)
+    number = 1 + max((int(last) for first, _, last in ids if first == prefix and last.isdecimal()), default=0)
     with tempfile.TemporaryDirectory(prefix="ballast-") as folder:
         submission.package.write(Path(folder))
         size = submission.package.size_bytes / (1 << 20)

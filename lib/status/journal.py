@@ -20,6 +20,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from lib.outgoing import redacted
+
 LOG_FILE = "log.jsonl"
 MAX_BYTES = 8 << 20
 """Of one file; there are at most two."""
@@ -108,12 +110,12 @@ def events(folder: Path) -> Iterator[dict[str, Any]]:
 
 
 def clean(text: str, environment: Mapping[str, str] = os.environ) -> str:
-    """A failure's text for the log: one line, not long, without the values of secret environment variables."""
+    """A failure's text for the log: one line, not long, without secrets: those of environment variables by name, others as
+    everywhere (`lib/outgoing`)."""
     for name, value in environment.items():
         if SECRET.search(name) and len(value) >= SECRET_CHARS:
             text = text.replace(value, f"[{name}]")
-    text = re.sub(r"(://)[^/\s:@]+:[^/\s@]+@", r"\1[login]@", text)
-    return " ".join(text.split())[:TEXT_CHARS]
+    return " ".join(redacted(text).split())[:TEXT_CHARS]
 
 
 def _plain(value: Any) -> Any:

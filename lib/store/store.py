@@ -28,7 +28,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lib.errors import StorageError, UserError
+from lib.errors import RetriableError, StorageError, UserError
 from lib.files import storage_errors, sync
 from lib.names import is_inside
 from lib.store.digest import digest_file
@@ -182,6 +182,7 @@ class Store:
             folder = self.root / name
             folder.mkdir(exist_ok=resumable)
             if resumable:
+                os.utime(self.root / place)  # somebody is at it: nothing to free
                 self.shared.bring(name)
                 self._remove_damaged(place, folder)
                 self._retire_damaged(stage, key)
@@ -195,6 +196,8 @@ class Store:
                 if attempt.files is not None:
                     files = [p for p in files if p.relative_to(folder).as_posix() in attempt.files]
                 names = [p.relative_to(folder).as_posix() for p in files]
+                if lost := sorted(set(attempt.files or ()) - set(names)):
+                    raise RetriableError(f"{len(lost)} files of {stage} {key[:12]} are gone, {lost[0]} the first")
                 if resumable:
                     self.shared.deliver(name, names)  # another's may have been first, and count then
                 else:

@@ -61,3 +61,9 @@ class Engine(Part):
     """Share of a GPU's memory for the engine (placement)."""
     compile: bool = False
     """Compile the model's graph at start: about a minute more per engine start, some per cent more tokens/s."""
+
+    def served(self, gpus: bool) -> Literal["rows", "swap"]:
+        """How adapters get into the engine: as asked, else by the row where vLLM's kernels for it run well."""
+        if self.adapters != "auto":
+            return self.adapters
+        return "rows" if gpus and self.dtype == "bf16" else "swap"

@@ -133,6 +133,13 @@ def apply_override(tree: Any, override: str) -> None:
         if keys[1].isdigit():  # corpus.0.source names an item of corpus.sources
             keys.insert(1, "sources")
         elif keys[1] in SOURCE_KEYS:  # benign.source: the only one there is
+            pool = tree.get(keys[0])
+            sources = pool.get("sources") if isinstance(pool, dict) else None
+            if isinstance(sources, list) and len(sources) > 1:
+                raise UserError(
+                    f"override {override!r}: {keys[0]} has {len(sources)} sources; name one of them, "
+                    f"{keys[0]}.0.{'.'.join(keys[1:])}=..., or lay a file with other sources over the study"
+                )
             keys[1:1] = ["sources", "0"]
     node = tree
     for depth, key in enumerate(keys):

@@ -87,10 +87,10 @@ def train_cell(
         StoppedEarly: a look has ended the cell.
     """
     recipe, method = settings.recipe, METHODS[settings.recipe["method"]]
-    rows, validation = _hold_out(rows, settings)
+    rows, validation, held_out = _hold_out(rows, settings)
     schedule = make_schedule(
         len(rows.benign), len(rows.safety), seed=settings.seed, batch=recipe["batch"],
-        epochs=recipe["epochs"], steps=recipe["steps"],
+        epochs=recipe["epochs"], steps=recipe["steps"], held_out=held_out,
     )  # fmt: skip
     sequences = canary.canary_ids(tokenizer)
     base.eval()
@@ -168,15 +168,15 @@ def held_out_loss(model: Any, tokenizer: Any, rows: Sequence[Row], settings: Set
     )  # fmt: skip
 
 
-def _hold_out(rows: CellRows, settings: Settings) -> tuple[CellRows, list[Row]]:
-    """The rows to train on, and those that choose the best step."""
+def _hold_out(rows: CellRows, settings: Settings) -> tuple[CellRows, list[Row], set[int]]:
+    """The rows to train on, those that choose the best step, and the numbers of the benign rows among these."""
     rules = settings.recipe["validation"]
     if rules is None:
-        return rows, []
+        return rows, [], set()
     mix, benign = [*rows.benign, *rows.safety], len(rows.benign)
     out = set(validation_rows(benign, len(rows.safety), rules["rows"], settings.seed).tolist())
     kept = [[mix[n] for n in numbers if n not in out] for numbers in (range(benign), range(benign, len(mix)))]
-    return replace(rows, benign=kept[0], safety=kept[1]), [mix[n] for n in sorted(out)]
+    return replace(rows, benign=kept[0], safety=kept[1]), [mix[n] for n in sorted(out)], {n for n in out if n < benign}
 
 
 @contextmanager

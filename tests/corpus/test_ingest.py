@@ -98,6 +98,23 @@ def test_of_two_equal_pairs_the_first_in_source_order_stays(tmp_path: Path) -> N
     assert kept[-1] == rejects[0]
 
 
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+def test_a_pair_that_somebody_calls_unsafe_is_unsafe_in_whatever_order_its_labels_come(
+    tmp_path: Path, order: tuple[int, ...]
+) -> None:
+    said = [
+        pair("How?", is_safe=True),
+        pair("how?", is_safe=False, categories=["violence"]),
+        pair("How?", harmful_response=True),
+    ]
+    said = [said[n] for n in order]
+    path = write(tmp_path / "f.jsonl", *said, pair("What?", is_safe=True), pair("What?", harmful_response=True))
+    kept = drop_duplicates(pa.concat_tables(list(read_file(ballast(path, 0), 4)))).to_pylist()
+    found = {row["instruction"].lower(): (row["is_safe"], row["categories"], row["harmful_response"]) for row in kept}
+    assert found["how?"][:2] == (False, ["violence"])
+    assert found["what?"][2] is True
+
+
 def test_a_partition_that_holds_only_rejects(tmp_path: Path) -> None:
     path = write(tmp_path / "f.jsonl", pair(""), pair(" "))
     kept = drop_duplicates(pa.concat_tables(list(read_file(ballast(path, 0), 4))))

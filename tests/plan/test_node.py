@@ -63,8 +63,8 @@ IDENTITIES: dict[str, Any] = {
 
 FROZEN = {
     "model": (1, "0150fab40efa81748004f6ab390e90c9"),
-    "ingest": (2, "16c785df25dc6a16027eaa28842e3f81"),
-    "embed": (1, "063f0dfa53b4b5dcebd65a9e9f0fd83e"),
+    "ingest": (3, "09ca982c0c89927aaf4dc1a4b42a2604"),
+    "embed": (2, "bbd2270712c435dd23689f29e59f6c9c"),
     "cluster": (1, "237a340f22c97440404db4af493bc421"),
     "near": (2, "3f629aae82b43bdf6890d78096f375ea"),
     "guard": (1, "3e7c3a02234ddcb54a19cb13db70a28a"),
@@ -72,8 +72,8 @@ FROZEN = {
     "cards": (1, "cd73e72b95f510187aec92da528455e6"),
     "sample": (4, "cbbaf305aa31b8157b28a9613708ec99"),
     "mix": (2, "1550e22f8b5a70b643939960db5223e2"),
-    "train": (3, "3cf5d42926915b1861d9a99dd92a7d07"),
-    "generate": (2, "8a1132d52790d380e831cf708ff5e968"),
+    "train": (4, "8109e4918d4c9df27657e0929344884d"),
+    "generate": (3, "874576537b7885371559f8247d80d83c"),
     "judge": (2, "36830481a86f5a0f3a6fc91b8783a9ec"),
     "utility": (1, "f38f93037caab61a0daacf2d314a9528"),
 }

@@ -100,6 +100,13 @@ def test_a_cluster_that_is_gone_is_said_after_a_while(
         submitted(demo, board)
 
 
+def test_a_number_is_free_though_jobs_before_it_were_deleted(demo: Submission, board: Dashboard) -> None:
+    for number in (2, 10):
+        board.add(f"demo-{demo.digest[:8]}-{number}", "FAILED", metadata=dict(demo.metadata))
+    assert submitted(demo, board, wait=False)[0] == 0
+    assert f"demo-{demo.digest[:8]}-11" in board.jobs
+
+
 def test_a_running_job_of_the_study_is_joined_and_an_ended_one_started_anew(demo: Submission, board: Dashboard) -> None:
     board.add(f"demo-{demo.digest[:8]}-1", "FAILED", metadata=dict(demo.metadata))
     assert submitted(demo, board, wait=False)[0] == 0

@@ -59,7 +59,8 @@ def test_a_log_that_cannot_be_written_stops_nobody(tmp_path: Path) -> None:
     ("text", "said"),
     [
         ("401 for hf_abcdef123", "401 for [HF_TOKEN]"),
-        ("s3://me:pass@bucket/x is full", "s3://[login]@bucket/x is full"),
+        ("s3://me:pass@bucket/x is full", "s3://***@bucket/x is full"),
+        ("403 for X-Amz-Signature=0123456789abcdef", "403 for X-Amz-Signature=***"),
         ("a\n  b", "a b"),
         ("short", "short"),
         ("x" * 999, "x" * TEXT_CHARS),

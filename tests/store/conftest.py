@@ -19,7 +19,7 @@ CREDENTIALS = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def s3_url() -> Iterator[str]:
     """The server, with its bucket."""
     from s3fs import S3FileSystem
@@ -30,7 +30,7 @@ def s3_url() -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def way(s3_url: str) -> Iterator[Proxy]:
     """The proxy, and one client of it for all tests, with short limits."""
     with pytest.MonkeyPatch.context() as patch, faulty(s3_url) as proxy:

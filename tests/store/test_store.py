@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from lib.errors import UserError
+from lib.errors import RetriableError, UserError
 from lib.files import write_text
 from lib.store import Artifact, Store, digest_file
 
@@ -303,3 +303,16 @@ def test_a_damaged_file_of_a_resumable_artifact_alone_is_made_again(store: Store
     assert store.find("embed", KEY) is None
     assert resume(store, ["a", "b"]) == ["b"]
     assert store.find("embed", KEY, verify=True) is not None
+
+
+def test_what_was_counted_on_and_has_gone_meanwhile_is_not_published_without(store: Store) -> None:
+    """A collector of garbage that took a part for abandoned, just before somebody went on from it."""
+
+    def go_on() -> None:
+        with store.attempt("sample", KEY, {"k": 1}, resumable=True) as attempt:
+            write_text(attempt.folder / "a.txt", "a")
+            attempt.files = {"a.txt", "b.txt"}
+
+    with pytest.raises(RetriableError, match=r"1 files of sample 000000000000 are gone, b.txt the first"):
+        go_on()
+    assert store.find("sample", KEY) is None

@@ -316,6 +316,15 @@ def test_list_items_are_named_by_index() -> None:
     assert (study.corpus.sources[0].source, study.corpus.sources[0].format) == ("c.jsonl", "ballast")
 
 
+def test_a_source_is_not_put_in_the_place_of_one_of_several() -> None:
+    tree = study_tree(
+        corpus={"sources": [{"source": "a.jsonl", "format": "ballast"}, {"source": "b.jsonl", "format": "ballast"}]}
+    )
+    with pytest.raises(UserError, match=r"corpus has 2 sources; name one of them, corpus\.0\.source=\.\.\."):
+        parse_study(tree, ["corpus.source=mine.jsonl"])
+    assert [s.source for s in parse_study(tree, ["corpus.1.source=c.jsonl"]).corpus.sources] == ["a.jsonl", "c.jsonl"]
+
+
 def test_an_override_reaches_inside_short_forms() -> None:
     study = parse_study(study_tree(), ["benign.source=b.json", "benign.limit=9", "evaluate.prompts.0.limit=4"])
     assert (study.benign.sources[0].source, study.benign.sources[0].format) == ("b.json", "alpaca")

@@ -9,6 +9,19 @@ from hypothesis import strategies as some
 from lib.training.mix import TOKENS, Schedule, make_schedule, mix_order, tokens_digest
 
 
+def test_rows_that_are_held_out_leave_the_order_of_the_others_as_it_is() -> None:
+    """So that cells of one seed share it though they hold out a few others."""
+
+    def names(held_out: set[int], safety: int) -> list[int]:
+        kept = [n for n in range(40) if n not in held_out]
+        order = mix_order(len(kept), safety, seed=3, epoch=1, held_out=held_out)
+        return [kept[n] for n in order if n < len(kept)]
+
+    whole = names(set(), 0)
+    for held_out, safety in (({1, 7, 30}, 0), ({1, 30}, 4), (set(range(20)), 9)):
+        assert names(held_out, safety) == [n for n in whole if n not in held_out]
+
+
 def test_without_its_safety_rows_every_cell_has_the_same_benign_order() -> None:
     alone = mix_order(160, 0, seed=3, epoch=1)
     for safety in (1, 16, 48, 160, 500):

@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import BeforeValidator
 
 from lib.embedding.kmeans import kmeans
+from lib.embedding.start import TooFew
 from lib.sampling.evidence import Evidence, Vectors
 from lib.sampling.options import StrataOptions, TextOptions
 from lib.sampling.order import best, evenly
@@ -79,11 +80,15 @@ class Prototypical(Strategy):
             distinct.add(np.round(row, 5).tobytes())
             if len(distinct) == self.options.prototypes:
                 break
-        if len(distinct) == 1:
-            return vectors.mean(rows)[None]
-        ids = [one.decode() for one in pool.ids[some]]
-        centroids, _, _ = kmeans(ids, raw, len(distinct), ITERATIONS, SEED, metric="l2")
-        return centroids.astype(np.float64)
+        ids, count = [one.decode() for one in pool.ids[some]], len(distinct)
+        while count > 1:
+            try:
+                centroids, _, _ = kmeans(ids, raw, count, ITERATIONS, SEED, metric="l2")
+            except TooFew as error:  # what differs by rounding alone, and lay on both sides of a step above
+                count = error.distinct
+            else:
+                return centroids.astype(np.float64)
+        return vectors.mean(rows)[None]
 
 
 def _in_turns(scores: np.ndarray, count: int) -> list[tuple[int, float]]:

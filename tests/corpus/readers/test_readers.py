@@ -99,6 +99,7 @@ def test_safety_tuned_answers_are_all_safe() -> None:
     row = read("safety_tuned", **ALPACA)
     assert (row.instruction, row.response, row.categories) == ("I?", "O.", ())
     assert labels(row) == (True, None, None, None)
+    assert read("safety_tuned", **{**ALPACA, "input": "In."}).instruction == "I?\n\nIn."
     assert reason("safety_tuned", ALPACA, instruction=" ") == "'instruction' is empty"
 
 

@@ -96,6 +96,14 @@ def test_a_category_with_fewer_distinct_vectors_has_that_many_prototypes(vectors
     assert [pick.score for pick in picks] == [1.0] * 4
 
 
+def test_vectors_that_differ_by_rounding_alone_are_one_prototype() -> None:
+    rng = np.random.default_rng(0)
+    one, other = rng.standard_normal((2, 384)).astype(np.float32)
+    again = (one * (1 + 3e-7 * rng.standard_normal(384))).astype(np.float32)
+    picks = pss(by_category(a=range(3)), np.stack([one, again, other]), 2, prototypes=3)
+    assert len({row == 2 for row in rows(picks)}) == 2
+
+
 def test_more_prototypes_than_members() -> None:
     """Every row is its own prototype; equal sizes go by id."""
     assert rows(pss(by_category(a=range(3)), angles(0, 40, 90), 2, prototypes=5)) == [0, 1]
