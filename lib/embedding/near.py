@@ -129,3 +129,19 @@ def drop_near(tables: Iterable[pa.Table], among: pa.Array | None = None) -> set[
             if a not in dropped:  # a < b, and every pair that could drop a has been seen
                 dropped.add(b)
     return dropped
+
+
+def unjudged(tables: Iterable[pa.Table], among: pa.Array) -> int:
+    """Of how many of these texts it is not known whether they repeat another: `MOST` pairs were written down of each, all with
+    texts that do not count (in a group of more than that many, most of them unsafe, say), and further ones were not.
+
+    Args:
+        tables: as `drop_near` takes them.
+    """
+    found = 0
+    for table in tables:
+        own = table.filter(pc.is_in(table["b"], among))
+        both = own.append_column("counts", pc.cast(pc.is_in(own["a"], among), pa.int32()))
+        told = both.group_by("b").aggregate([("a", "count"), ("counts", "max")])
+        found += pc.sum(pc.and_(pc.equal(told["a_count"], MOST), pc.equal(told["counts_max"], 0))).as_py() or 0
+    return found

@@ -166,6 +166,12 @@ def _warnings(plan: Plan, lookup: Lookup, cells: list[dict[str, Any]]) -> Iterat
             "Refusals are found by phrases both when rows are labelled and when answers are judged: part of a gain is by "
             "construction. Keywords agree with people about 70% of the time."
         )
+    unjudged = {str((lookup.facts(node) or {}).get("unjudged", 0)) for node in plan.nodes("sample")} - {"0"}
+    if unjudged:
+        yield (
+            f"Near duplicates: of {' or '.join(sorted(unjudged))} rows that may be picked it is not known whether they repeat "
+            "one another; each repeats 64 rows or more that are kept out."
+        )
     for node in plan.mixes:
         facts = lookup.facts(node) or {}
         if facts.get("mute"):

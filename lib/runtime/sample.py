@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from lib.behavior.names import Names
 from lib.corpus.partitions import Part, parts_in, read_part
 from lib.embedding.leakage import leaked_texts
-from lib.embedding.near import drop_near
+from lib.embedding.near import drop_near, unjudged
 from lib.embedding.stored import read_vectors, rows_of
 from lib.embedding.texts import vector_id
 from lib.sampling.card import card
@@ -37,6 +37,7 @@ def make_selection(
             becomes of the references' category names (None: nothing). The labels rest on the same names, by their key.
     """
     dropped: dict[str, Sequence[str]] = {}
+    unsure = 0
     if "leakage" in folders:
         dropped[LEAKED] = leaked_texts(folders["leakage"])
     types = identity["types"]
@@ -47,9 +48,13 @@ def make_selection(
 
     pool = eligible()
     if "duplicates" in folders:  # among what may be picked alone: a row must not go for one that is kept out itself
-        pairs = (pq.read_table(folders["duplicates"] / part.name) for part in parts_in(folders["duplicates"]))
+
+        def pairs() -> Iterator[pa.Table]:
+            return (pq.read_table(folders["duplicates"] / part.name) for part in parts_in(folders["duplicates"]))
+
         left = pa.array(sorted({one.decode() for one in pool.text_ids.tolist()}), pa.string())
-        dropped[DUPLICATE] = sorted(drop_near(pairs, left))
+        dropped[DUPLICATE] = sorted(drop_near(pairs(), left))
+        unsure = unjudged(pairs(), left)
         pool = eligible()
     strategy = make_strategy(**identity["strategy"])
     evidence = _evidence(folders, strategy, pool, task["text"]["embed"], task["names"])
@@ -58,7 +63,12 @@ def make_selection(
         types=types,
     )  # fmt: skip
     chosen = selection_table(pool, picks, _texts(folders["corpus"], picked_ids(pool, picks)))
-    return chosen, {"content": content_digest(chosen), **card(pool, chosen, strata=strategy.strata, types=types)}
+    told = {"unjudged": unsure} if unsure else {}
+    return chosen, {
+        "content": content_digest(chosen),
+        **told,
+        **card(pool, chosen, strata=strategy.strata, types=types),
+    }
 
 
 def _rows(folders: Folders, text: Mapping[str, str]) -> Iterator[tuple[pa.Table, pa.Table]]:

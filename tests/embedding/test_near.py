@@ -7,7 +7,16 @@ import pyarrow as pa
 import pytest
 
 from lib.embedding.block import Block
-from lib.embedding.near import BLOCKS, LARGE_BLOCK, SMALL_BLOCK, block_count, drop_near, near_between, near_pairs
+from lib.embedding.near import (
+    BLOCKS,
+    LARGE_BLOCK,
+    SMALL_BLOCK,
+    block_count,
+    drop_near,
+    near_between,
+    near_pairs,
+    unjudged,
+)
 from lib.embedding.near_block import MOST, PAIRS
 from lib.embedding.near_lists import Lists, fit_lists, list_count, training_rows
 from lib.embedding.rows import unit
@@ -171,3 +180,12 @@ def test_what_is_left_has_no_pair_and_what_went_has_a_kept_one() -> None:
     dropped = drop_near([near_pairs(ids, vectors, 0.85)])
     assert all(a in dropped or b in dropped for a, b in found)
     assert all(any(b == one and a not in dropped for a, b in found) for one in dropped)
+
+
+def test_it_is_told_of_whom_nothing_is_known_in_a_large_group() -> None:
+    """100 equal texts, of which the last 30 count: their first 64 pairs are with others."""
+    ids = [f"{n:032x}" for n in range(100)]
+    found = near_pairs(ids, np.ones((100, 4), dtype=np.float32), 0.95)
+    last, middle = pa.array(ids[70:]), pa.array(ids[60:])
+    assert (drop_near([found], last), unjudged([found], last)) == (set(), 30)
+    assert (drop_near([found], middle), unjudged([found], middle)) == (set(ids[61:]), 0)
