@@ -70,7 +70,7 @@ def ray_session() -> Iterator[Session]:
     """One local Ray with 4 logical CPUs for every in-process test that needs one."""
     import io
 
-    cluster = Cluster(max_gpus=0, cpus=4)
+    cluster = Cluster(max_gpus=0, cpus=4, threads=1)  # as in `tests.studies`
     with Session(cluster, Progress(io.StringIO())) as session:
         session.start()
         yield session

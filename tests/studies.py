@@ -37,7 +37,10 @@ evaluate:
   judges: ["keyword:qi29", "keyword:xstest"]
   generation: {{max_tokens: 12}}
   engine: {{dtype: fp32, max_model_tokens: 256, block: 4}}
+cluster: {{threads: 1}}
 """
+"""One thread: tests run in two processes, and threads of two trainings that share two cores spin while they wait for each other,
+which takes four times as long."""
 
 
 def write_study(path: Path, *, model: Path, storage: Path | str) -> Path:

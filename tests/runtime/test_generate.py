@@ -68,7 +68,7 @@ def cells(tmp_path_factory: pytest.TempPathFactory, tiny_llama: Path) -> list[Tr
 def settings(model: Path, **changes: Any) -> EngineSettings:
     return EngineSettings(
         **{
-            "model": str(model), "dtype": "fp32", "gpu": False, "threads": 2, "max_model_tokens": 256, "kv_cache_gb": 1,
+            "model": str(model), "dtype": "fp32", "gpu": False, "threads": 1, "max_model_tokens": 256, "kv_cache_gb": 1,
             "gpu_memory": 0.5, "compile": False, **changes,
         }
     )  # fmt: skip
