@@ -77,6 +77,10 @@ class TooFew(UserError):
         )
         self.distinct = distinct
 
+    def __reduce__(self) -> tuple[type[UserError], tuple[str]]:
+        """Out of a worker it comes as what it is for the user: a class with other arguments would not come at all."""
+        return UserError, (str(self),)
+
 
 def _squared(rows: np.ndarray, squares: np.ndarray, centres: np.ndarray) -> np.ndarray:
     """float32 [len(centres), n]: squared distances, 0 where the rows are equal but for rounding."""

@@ -1,8 +1,12 @@
 """Prototypical sampling: worked by hand, and against a literal transcription of its definition."""
 
+import pickle
+
 import numpy as np
 import pytest
 
+from lib.embedding.start import TooFew
+from lib.errors import UserError
 from lib.sampling.pool import Pool
 from lib.sampling.strategy import Pick
 from tests.sampling import literal
@@ -102,6 +106,11 @@ def test_vectors_that_differ_by_rounding_alone_are_one_prototype() -> None:
     again = (one * (1 + 3e-7 * rng.standard_normal(384))).astype(np.float32)
     picks = pss(by_category(a=range(3)), np.stack([one, again, other]), 2, prototypes=3)
     assert len({row == 2 for row in rows(picks)}) == 2
+
+
+def test_too_few_vectors_are_a_users_mistake_also_out_of_a_worker() -> None:
+    told = pickle.loads(pickle.dumps(TooFew(3, 2, 9)))
+    assert (type(told), str(told)) == (UserError, str(TooFew(3, 2, 9)))
 
 
 def test_more_prototypes_than_members() -> None:
