@@ -129,10 +129,11 @@ class VllmEngine:
 
         import torch
 
-        core = self.llm.llm_engine.engine_core
-        del core.get_output  # the watched one, which holds the engine
-        core.shutdown()
-        self.llm = core = None
+        if self.llm is not None:  # else the last one did not come up
+            core = self.llm.llm_engine.engine_core
+            del core.get_output  # the watched one, which holds the engine
+            core.shutdown()
+            self.llm = core = None
         gc.collect()
         if self.settings.gpu:
             torch.cuda.empty_cache()

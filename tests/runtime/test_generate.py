@@ -267,6 +267,14 @@ def test_of_cells_that_share_a_batch_one_fails_and_the_others_go_on() -> None:
     assert engine.asked == [3, 2, 2]
 
 
+def test_after_an_engine_that_did_not_come_up_the_next_one_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, started = Stub(), list[str | None]()
+    engine.settings, engine.llm = settings(Path("none")), None
+    monkeypatch.setattr(engine, "_start", started.append)
+    engine._restart("weights")
+    assert started == ["weights"]
+
+
 def test_cells_at_different_ways_to_decode_do_not_share_a_batch() -> None:
     """Where decoding is an axis, and one of the cells has a part of its answers already."""
     engine = Stub()
